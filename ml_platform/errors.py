@@ -26,6 +26,7 @@
     │   └── GateWaits           a gate is still to be measured
     ├── RollbackRefused         there is no earlier champion, or no reason was given
     ├── ChallengeRefused        a champion cannot challenge itself, or there is no challenger
+    ├── CanaryRefused           a version may not answer a share of the keys, or there is no canary
     ├── RetrainRefused          a manual training has too few labels
     ├── DeliveryFailed          a channel did not accept an alert
     └── OrderError              a partition is requested before the previous one is decided
@@ -278,6 +279,10 @@ class RollbackRefused(PlatformError):
 
 class ChallengeRefused(PlatformError):
     """The challenger stays as it is: a champion cannot challenge itself, or there is nothing to stop."""
+
+
+class CanaryRefused(PlatformError):
+    """The canary stays as it is: a version may not answer a share of the keys, or there is nothing to stop."""
 
 
 class RetrainRefused(PlatformError):

@@ -16,7 +16,7 @@ from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.database import State
 from ml_platform.state.stores import Stores
-from ml_platform_tests import empty_lakes, scenario
+from ml_platform_tests import dagster_home, empty_lakes, scenario
 from ml_platform_tests.built_once import built_once
 from ml_platform_tests.examples import register_profiles, threads
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox
@@ -71,6 +71,12 @@ def empty_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     built = built_once(tmp_path_factory, "empty", lambda folder: Workspace.open(Settings(data=folder), {}).close())
     empty_lakes.copy_from(built / "lake")
     return built / "lake"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def homes(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Homes of Dagster are copies of one, which is made when a test first needs one."""
+    dagster_home.copy_in(tmp_path_factory)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ _NUMBER = re.compile(r"^(_?(?:[A-Z]+_)*(?:VERSION|FORMAT)) = (\d+)", re.MULTILIN
 # By format of the lake. After a release raise `lake_format.FORMAT` with any change here, and add what is then.
 NUMBERS = {
     1: {
+        "experiments/judging.CODE_VERSION": 1,
         "features/definition._FORMAT": 1,
         "lake/backup_lists.FORMAT": 1,
         "lake/lake_format.FORMAT": 1,

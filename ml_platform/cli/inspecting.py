@@ -69,6 +69,7 @@ def status(
     by its records; a broken one makes the exit code 1.
     """
     from ml_platform.views.alert_health import given_up
+    from ml_platform.views.canary_status import canary_phrase
     from ml_platform.views.pipelines import recorded_pipelines
     from ml_platform.views.status import SHOWN, status_rows
     from ml_platform.views.undeclared import recorded_months, undeclared
@@ -100,6 +101,8 @@ def status(
                     tell_earlier(workspace, declared.pipelines[name])
                 for item in abandoned[name]:
                     complain(item.title, item.text)
+                if phrase := canary_phrase(workspace.state, name):
+                    note(phrase)
             for one in loaded:
                 tell_waiting(workspace, one)
             tell_strays(workspace.settings, declared)

@@ -18,6 +18,7 @@ from ml_platform.cli import (
     asking,
     authoring,
     backing_up,
+    canaries,
     challenging,
     changing,
     deciding,
@@ -26,8 +27,10 @@ from ml_platform.cli import (
     packaging,
     reporting,
     running,
+    runs,
     serving,
     tracing,
+    trying,
 )
 from ml_platform.cli.output import complain, say
 from ml_platform.escaping import lines
@@ -54,7 +57,10 @@ _GROUPS = (
     asking,
     deciding,
     changing,
+    canaries,
     challenging,
+    trying,
+    runs,
     maintaining,
 )
 for module in (*_GROUPS, backing_up):

@@ -2,9 +2,10 @@
 
 import signal
 import threading
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +16,7 @@ from ml_platform.cli.output import emit_json, emit_lines, emit_table, note, say
 from ml_platform.errors import ServingError
 
 if TYPE_CHECKING:
+    from ml_platform.serving.online_store import OnlineStore
     from ml_platform.spec.declarations import Declarations
 
 
@@ -50,6 +52,7 @@ def serve(
     from ml_platform.serving.rest.listening import Certificate, Listener
     from ml_platform.serving.rest.supervisor import Supervisor
     from ml_platform.serving.running import announced
+    from ml_platform.views.served_record import served_record
 
     declared = opening.declarations()
     names = [declared.find(name).name for name in pipelines] if pipelines else _servable(declared)
@@ -58,12 +61,18 @@ def serve(
     try:
         workspace = opening.writing(declared)
         tls = Certificate(certificate, certificate_key) if certificate and certificate_key else None
+
+        def look_up(name: str, store: "OnlineStore") -> Mapping[str, Any]:
+            return served_record(workspace, name, declared, store)
+
         listener = Listener(host, port, tls, has_keys=bool(workspace.settings.api_keys_by_client))
         if listener.sends_plaintext:
             note("Keys and rows are sent unencrypted: name a --certificate, or put a proxy with TLS in front.")
         with (
             announced(workspace.settings, listener.url, names),
-            Supervisor(workspace, names, listener, workers, note, declared.pipelines, _DECLARED_BY) as supervisor,
+            Supervisor(
+                workspace, names, listener, workers, note, declared.pipelines, _DECLARED_BY, look_up
+            ) as supervisor,
         ):
             while not supervisor.listens and not stop_requested.wait(0.1):
                 supervisor.run_once()

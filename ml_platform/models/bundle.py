@@ -12,7 +12,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -39,6 +39,8 @@ class Bundle:
     definition:   the feature definition as its own JSON text (`FeatureDefinition.to_json`).
     training:     the training plan and the training set's digest (`ml_platform.training.training_plan`).
     versions:     libraries and machine the model was made with; not the number of threads, which changes no byte.
+    contract:     what the contract says of the columns of a request (`ml_platform.spec.contract_rules`); nothing in
+                  bundles of versions that were trained before bundles had it.
     """
 
     pipeline: str
@@ -48,6 +50,7 @@ class Bundle:
     definition: str
     training: Mapping[str, Any]
     versions: Mapping[str, Any]
+    contract: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def task(self) -> Task:
@@ -92,6 +95,7 @@ class Bundle:
             **({} if first else {"model": self.model_format}),
         }
         parts = {
+            **({"contract.json": _json(self.contract)} if self.contract else {}),
             "features.json": self.definition.encode(),
             "levels.json": _json({name: list(levels) for name, levels in self.levels.items()}),
             _model_part(self.model_format): self.model,
@@ -154,6 +158,7 @@ def read(file: Path | IO[bytes], digest: str) -> Bundle:
             definition=parts["features.json"].decode(),
             training=json.loads(parts["training.json"]),
             versions=json.loads(parts["versions.json"]),
+            contract=json.loads(parts.get("contract.json", b"{}")),
         )
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
         raise BlobError(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from ml_platform.errors import TrainingError
+from ml_platform.errors import PlatformError, ScoringError, TrainingError
 from ml_platform.models.protocol import FitReport, Model, TrainerVersion
 from ml_platform.models.registry import trainer_named, trainer_of
 from ml_platform.models.training_data import TrainingData, numeric_labels
@@ -50,24 +50,25 @@ class ChooseTrainer:
         """See `Trainer.fit`. A candidate that cannot be fitted is left out, and the report says why."""
         metric = "rmse" if data.task == "regression" else "log_loss"
         best: tuple[float, str, Model] | None = None
-        refusals: list[TrainingError] = []
+        refusals: list[PlatformError] = []
         outcomes: dict[str, str] = {}
         evaluations: dict[str, float] = {}
         for candidate in config["candidates"]:
             name = candidate["name"]
             try:
                 model = trainer_named(candidate["trainer"]).fit(data, candidate["config"], threads=threads)
-            except TrainingError as error:
+                loss = _loss(model, data, threads)
+            except (TrainingError, ScoringError) as error:
                 refusals.append(error)
                 outcomes[name] = error.what
                 continue
-            loss = _loss(model, data, threads)
             evaluations[f"{metric} of {name}"] = loss
             outcomes[name] = f"{metric} {loss:.6g}"
             if best is None or loss < best[0]:
                 best = loss, name, model
         if best is None:
-            raise refusals[0]
+            first = refusals[0]
+            raise TrainingError(first.what, remedy=first.remedy) from first
         _, name, chosen = best
         listed = "; ".join(f"{each}: {outcome}" for each, outcome in outcomes.items())
         chosen.report = FitReport(
@@ -88,7 +89,8 @@ def _loss(model: Model, data: TrainingData, threads: int) -> float:
         frame: pl.DataFrame = chunk.collect(engine="streaming")
         labels, scores = numeric_labels(frame["_label"], classes), model.predict(frame, threads=threads)
         if data.task == "regression":
-            losses = (scores - labels) ** 2
+            with np.errstate(over="ignore"):
+                losses = np.square(scores - labels)
         elif classes:
             losses = -np.log(np.maximum(scores[np.arange(len(labels)), labels.astype(np.intp)], _SMALLEST))
         else:
@@ -98,4 +100,6 @@ def _loss(model: Model, data: TrainingData, threads: int) -> float:
         raise TrainingError(
             "The validation part has no example to choose by.", remedy="Change Split(validation=…), or wait for labels."
         )
+    if not np.isfinite(total):
+        raise TrainingError("Its scores on the validation part are too far off to be compared.", remedy="Leave it out.")
     return float(np.sqrt(total / count)) if data.task == "regression" else total / count

@@ -159,6 +159,11 @@ class XGBoostTrainer:
             valid: list[tuple[xgboost.DMatrix, str]] = []
             if config["early_stopping"] is not None:
                 rows = data.rows("validation", signature.classes)  # XGBoost has no number for a class that train lacks
+                if not rows.chunks:
+                    raise TrainingError(
+                        "The validation part has no example whose class train has, so nothing can stop early.",
+                        remedy="Change Split(validation=…), or leave early_stopping out.",
+                    )
                 targets = target.inward(numeric_labels(rows.labels, signature.classes))
                 valid = [(binned(rows, targets, signature, parameters, dataset), "validation")]
             evaluations: dict[str, dict[str, list[float]]] = {}

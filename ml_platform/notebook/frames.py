@@ -71,6 +71,51 @@ _VERSIONS = {
     "bundle": pl.String,
     "seconds": pl.Float64,
 }
+COMPARISONS = {
+    "metric": pl.String,
+    "slice": pl.String,
+    "rows": pl.Int64,
+    "value": pl.Float64,
+    "champion": pl.Float64,
+    "difference": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "conclusion": pl.String,
+}
+GATES = {
+    "gate": pl.String,
+    "slice": pl.String,
+    "outcome": pl.String,
+    "value": pl.Float64,
+    "threshold": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "severity": pl.String,
+    "detail": pl.String,
+}
+RUNS = {
+    "run": pl.String,
+    "kind": pl.String,
+    "name": pl.String,
+    "status": pl.String,
+    "partition": pl.String,
+    "changes": pl.List(pl.String),
+    "metric": pl.String,
+    "value": pl.Float64,
+    "champion": pl.Int64,
+    "difference": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "tags": pl.List(pl.String),
+    "who": pl.String,
+    "training_set": pl.String,
+    "bundle": pl.String,
+    "started_at": _MOMENT,
+    "seconds": pl.Float64,
+    "error": pl.String,
+    "parameters": pl.String,
+    "metrics": pl.String,
+}
 
 
 def frame(rows: Iterable[Mapping[str, Any]], schema: Mapping[str, Any]) -> pl.DataFrame:

@@ -1,6 +1,8 @@
 """A pipeline in a notebook: its data, its models and its history."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -9,7 +11,7 @@ from ml_platform.naming import counted
 from ml_platform.notebook import html
 from ml_platform.notebook.declarations import Declarations
 from ml_platform.notebook.explanation import Explanation
-from ml_platform.notebook.frames import DECISIONS, PROMOTIONS, STATUS, frame, versions_frame
+from ml_platform.notebook.frames import DECISIONS, PROMOTIONS, RUNS, STATUS, frame, versions_frame
 from ml_platform.notebook.model import ModelVersion
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.spec.pipeline import ModelPipeline
@@ -19,6 +21,10 @@ from ml_platform.views.explanation import explain
 from ml_platform.views.lake_tables import lazy_table
 from ml_platform.views.model_versions import version_summaries
 from ml_platform.views.pipelines import PipelineSummary, summary
+from ml_platform.views.runs import run_rows, with_headline
+
+if TYPE_CHECKING:
+    from ml_platform.notebook.experiment import ExperimentResult
 
 _SHOWN = 12  # versions in a representation; the newest
 
@@ -105,6 +111,55 @@ class Pipeline:
         with self.workspace.reading():
             explained = explain(self.workspace, self.name, str(key), at=at, version=version, declared=self.declaration)
             return Explanation(explained)
+
+    # -- experiments -------------------------------------------------------------------------
+
+    def experiment(
+        self,
+        values: Mapping[str, Any] | None = None,
+        *,
+        drop: Sequence[str] = (),
+        through: str | None = None,
+        name: str = "",
+        note: str = "",
+        tags: Sequence[str] = (),
+        by: Sequence[str] = (),
+        every_gate: bool = False,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> "ExperimentResult":
+        """Train a changed declaration on the pipeline's data and compare it with the champion, as `ml-platform try`.
+
+        It changes nothing of the pipeline, and puts a record of the experiment beside it.
+
+        Args:
+            values: Path → value, such as {"trainer.num_leaves": 63, "examples.label": pl.col("late") > 30}.
+            drop: Patterns of features and inputs that the model does not see, such as "weather__*".
+            through: The last partition whose data count; None: the last one that the pipeline decided on.
+            name: For the list of runs.
+            note: About the experiment.
+            tags: To find it by.
+            by: Columns whose segments are compared, besides those of the gates.
+            every_gate: Measure also the gates that train again, replay examples or measure time.
+            tell: Hears the name of each stage.
+
+        Raises:
+            DeclarationError: For a path that leads nowhere and a value that is refused, and without a declaration.
+            OrderError: When the pipeline did not run so far.
+            TrainingError: When no model can be made.
+        """
+        from ml_platform.experiments.trying import Request
+        from ml_platform.notebook.experiment import tried
+
+        base = self.declarations.required(self.name, "An experiment")
+        request = Request(through, name, note, tuple(tags), tuple(by), every_gate)
+        return tried(self.workspace, self.declarations, base, values or {}, drop, request, tell)
+
+    @property
+    def runs(self) -> pl.DataFrame:
+        """Experiments and versions, newest first; `parameters` and `metrics` are JSON."""
+        rows = with_headline(run_rows(self.workspace.state, self.name))
+        read = [{**row, **{name: dict(row[name]) for name in ("parameters", "metrics")}} for row in rows]
+        return frame(read, RUNS)
 
     # -- history -----------------------------------------------------------------------------
 

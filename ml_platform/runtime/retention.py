@@ -15,6 +15,7 @@ from ml_platform.lake.maintenance import MaintenanceReport
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.sources import landing
+from ml_platform.state import experiments
 from ml_platform.state.database import State
 from ml_platform.state.engine import path
 from ml_platform.state.schema import record_details, records, screenings, versions
@@ -41,6 +42,7 @@ def maintain(ws: Workspace, *, keep_days: float, grace: timedelta = maintenance.
     """
     _refuse_damaged(ws)
     leftovers = sweep(ws.settings, grace=grace)
+    experiments.forget_unused(ws.state)
     report = maintenance.maintain(ws.lake, keep_days=keep_days, referenced=referenced(ws.state), grace=grace)
     return replace(report, leftovers_removed=report.leftovers_removed + leftovers)
 
@@ -61,9 +63,10 @@ def referenced(state: State) -> set[str]:
 
 
 def stored_outputs(state: State) -> set[str]:
-    """The digests of blobs that a record, version or screening is about."""
+    """The digests of blobs that a record, version, screening or experiment is about."""
     columns = (records.c.output, versions.c.training_set, versions.c.bundle, screenings.c.digest)
-    return {digest for column in columns for (digest,) in state.rows(select(column).where(column != ""))}
+    recorded = {digest for column in columns for (digest,) in state.rows(select(column).where(column != ""))}
+    return recorded | experiments.kept_blobs(state)
 
 
 def shown(state: State) -> set[str]:

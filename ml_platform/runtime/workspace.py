@@ -47,18 +47,20 @@ class Workspace(Stores):
         return cls(lake, state, Blobs(settings), slices)
 
     @classmethod
-    def open_for_reading(cls, settings: Settings, slices: Mapping[str, Partitions | None]) -> "Workspace":
+    def open_for_reading(
+        cls, settings: Settings, slices: Mapping[str, Partitions | None], *, records: bool = False
+    ) -> "Workspace":
         """Open lake and state read-only, which blocks no run. Raises LakeError when there is no lake yet.
 
-        A lake of an older version is migrated first. Raises StateError for a state that newer code made
-        or that is older than the lake.
+        A lake of an older version is migrated first. `records`: whether the state is opened for writing, for an
+        experiment (S46). Raises StateError for a state that newer code made or that is older than the lake.
         """
         refuse_lost_catalog(settings)
         if database.lake_exists(settings) and not (database.is_current(settings) and carried_over(settings)):
             cls.open(settings, slices).close()
         with ExitStack() as opened:
             lake = opened.enter_context(closing(Lake(settings, read_only=True)))
-            state = opened.enter_context(closing(State(settings, read_only=True)))
+            state = opened.enter_context(closing(State(settings, read_only=not records)))
             refuse_mismatch(state, lake)
             opened.pop_all()
         return cls(lake, state, Blobs(settings), slices)

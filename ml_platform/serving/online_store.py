@@ -48,14 +48,33 @@ class Filling:
         return Bounds(horizon, since, self.snapshot)
 
 
-Role = Literal["champion", "challenger"]
+Role = Literal["champion", "challenger", "canary"]
+
+
+@dataclass(frozen=True)
+class CanaryTerms:
+    """What a canary answers, and within which bounds (S58).
+
+    entry: of the log of canaries. champion: the version beside which it answers, and beside no other. share: of the
+    keys. max_errors: the share of its rows that it may fail to answer. max_latency: how many times the champion's CPU
+    time a row may take. ended: why it answers nothing any more; empty while it answers. evidence: what was measured
+    when the service took it back, as JSON; empty otherwise.
+    """
+
+    entry: int
+    champion: int
+    share: float
+    max_errors: float
+    max_latency: float
+    ended: str = ""
+    evidence: str = ""
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """Which version answers for a pipeline, or shadows the one that does.
+    """Which version answers for a pipeline, answers a share of its keys, or shadows what answers.
 
-    `bundle` is the digest of its blob; its layouts are filled.
+    `bundle` is the digest of its blob; its layouts are filled. `terms` are those of a canary, and of no other role.
     """
 
     pipeline: str
@@ -63,16 +82,19 @@ class Deployment:
     bundle: str
     deployed_at: datetime
     role: Role = "champion"
+    terms: CanaryTerms | None = None
 
     def to_json(self) -> str:
         """As a store keeps it."""
-        return json.dumps(asdict(self), default=datetime.isoformat)
+        values = {name: value for name, value in asdict(self).items() if value is not None}
+        return json.dumps(values, default=datetime.isoformat)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """What `to_json` gave."""
         data = json.loads(text)
-        return cls(**{**data, "deployed_at": datetime.fromisoformat(data["deployed_at"])})
+        terms = CanaryTerms(**data["terms"]) if "terms" in data else None
+        return cls(**{**data, "deployed_at": datetime.fromisoformat(data["deployed_at"]), "terms": terms})
 
 
 @dataclass(frozen=True)
@@ -115,7 +137,7 @@ class ServedStore(StoredValues, Protocol):
     """What a service needs of a store: values, and which versions answer."""
 
     def deployments(self, role: Role = "champion") -> Mapping[str, Deployment]:
-        """Which version has the role, by pipeline: champions answer, and challengers shadow them."""
+        """Which version has the role, by pipeline: champions answer, canaries a share, and challengers shadow."""
 
     def changes(self) -> int:
         """A number that differs after every change by others; cheap to ask. Compare only answers of one thread."""

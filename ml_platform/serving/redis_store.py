@@ -23,7 +23,11 @@ _PREFIX = (
 )
 _LAKE, _NUMBERS, _CHANGES = (f"{_PREFIX}{name}" for name in ("lake", "numbers", "changes"))
 _CURRENT, _FILLINGS, _MARKS = (f"{_PREFIX}{name}" for name in ("current", "fillings", "marks"))
-_DEPLOYMENTS: Mapping[Role, str] = {"champion": f"{_PREFIX}deployments", "challenger": f"{_PREFIX}challengers"}
+_DEPLOYMENTS: Mapping[Role, str] = {
+    "champion": f"{_PREFIX}deployments",
+    "challenger": f"{_PREFIX}challengers",
+    "canary": f"{_PREFIX}canaries",
+}
 _VALUES = f"{_PREFIX}values:".encode()  # then the fingerprint, and the number of the filling
 _AT_ONCE = 1_000  # values that are sent together
 _ABANDONED = 3_600  # seconds after which a filling that nobody ended is removed

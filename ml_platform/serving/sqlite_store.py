@@ -1,11 +1,10 @@
-"""The online store in one SQLite file (WAL): readers never wait, and a filling is one transaction."""
+"""The online store in one SQLite file (WAL): readers never wait, and a filling is put in place in one transaction."""
 
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 
@@ -20,12 +19,15 @@ _TABLES = {
     "fillings": "fingerprint BLOB PRIMARY KEY, number INTEGER NOT NULL, filling TEXT NOT NULL",
     "stored_values": "name BLOB PRIMARY KEY, value BLOB NOT NULL, filling_number INTEGER NOT NULL",
     "marks": "table_name TEXT PRIMARY KEY, number INTEGER NOT NULL",
-    "deployments": "pipeline TEXT, version INTEGER, bundle TEXT, deployed_at TEXT, role TEXT, "
-    "PRIMARY KEY (pipeline, role)",
+    "deployments": "pipeline TEXT, role TEXT, deployment TEXT NOT NULL, PRIMARY KEY (pipeline, role)",
 }
-_TABLES_NUMBER = 4  # of the tables and `Bounds`: a file of another one is emptied, and filled again
+_TABLES_NUMBER = 5  # of the tables and `Bounds`: a file of another one is emptied, and filled again
 _UPSERT = (
     "INSERT INTO stored_values VALUES (?, ?, ?) "
+    "ON CONFLICT (name) DO UPDATE SET value = excluded.value, filling_number = excluded.filling_number"
+)
+_UPSERT_GATHERED = (
+    "INSERT INTO stored_values SELECT name, value, ? FROM temp.gathered WHERE true "
     "ON CONFLICT (name) DO UPDATE SET value = excluded.value, filling_number = excluded.filling_number"
 )
 _MOST_NAMES = 1_000  # that one statement reads
@@ -63,14 +65,12 @@ class SQLiteStore:
         return [values.get(name) for name in names]
 
     def fill(self, fingerprint: bytes, values: Iterable[tuple[bytes, bytes]], filling: Filling) -> Filling:
-        with self._writing() as connection:
+        # Making values may take minutes, and deployments and events are written meanwhile: so they are gathered first.
+        with self._gathered(values) as (count, size), self._writing() as connection:
             earlier = connection.execute("SELECT number FROM fillings WHERE fingerprint = ?", [fingerprint]).fetchone()
             number = earlier[0] + 1 if earlier else 1
             connection.execute(_UPSERT, (fingerprint, filling.bounds.packed(), number))
-            count = size = 0
-            for name, value in values:
-                connection.execute(_UPSERT, (name, value, number))
-                count, size = count + 1, size + len(value)
+            connection.execute(_UPSERT_GATHERED, [number])
             connection.execute(
                 "DELETE FROM stored_values WHERE name >= ? AND name < ? AND filling_number < ?",
                 [*_range(fingerprint), number],
@@ -119,23 +119,19 @@ class SQLiteStore:
             connection.execute("INSERT INTO lake VALUES (?)", [lake])
 
     def deploy(self, deployment: Deployment) -> None:
-        moment = deployment.deployed_at.isoformat()
-        values = (deployment.pipeline, deployment.version, deployment.bundle, moment, deployment.role)
+        values = (deployment.pipeline, deployment.role, deployment.to_json())
         with self._writing() as connection:
-            connection.execute("INSERT OR REPLACE INTO deployments VALUES (?, ?, ?, ?, ?)", values)
+            connection.execute("INSERT OR REPLACE INTO deployments VALUES (?, ?, ?)", values)
 
     def withdraw(self, pipeline: str, role: Role = "champion") -> None:
         with self._writing() as connection:
             connection.execute("DELETE FROM deployments WHERE pipeline = ? AND role = ?", [pipeline, role])
 
     def deployments(self, role: Role = "champion") -> Mapping[str, Deployment]:
-        selected = "SELECT pipeline, version, bundle, deployed_at FROM deployments WHERE role = ?"
+        selected = "SELECT pipeline, deployment FROM deployments WHERE role = ?"
         with self._connected() as connection:
             rows = connection.execute(selected, [role]).fetchall()
-        return {
-            pipeline: Deployment(pipeline, version, bundle, datetime.fromisoformat(moment), role)
-            for pipeline, version, bundle, moment in rows
-        }
+        return {pipeline: Deployment.from_json(text) for pipeline, text in rows}
 
     def changes(self) -> int:
         with self._connected() as connection:
@@ -166,6 +162,27 @@ class SQLiteStore:
                 f"The online store {self.path} cannot be read or written: {error}.",
                 remedy="Check the disk. While nothing serves, the file can be deleted: it is filled again.",
             ) from error
+
+    @contextmanager
+    def _gathered(self, values: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[int, int]]:
+        """The table `temp.gathered` with these names and values; how many they are, and the bytes of the values.
+
+        SQLite has it in a temporary file that ends with the connection. Nothing of the store is locked.
+        """
+        with self._connected() as connection:
+            connection.execute("CREATE TEMP TABLE gathered (name BLOB, value BLOB)")
+            try:
+                connection.execute("BEGIN")
+                count = size = 0
+                for name, value in values:
+                    connection.execute("INSERT INTO temp.gathered VALUES (?, ?)", (name, value))
+                    count, size = count + 1, size + len(value)
+                connection.execute("COMMIT")
+                yield count, size
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                connection.execute("DROP TABLE temp.gathered")
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

@@ -6,10 +6,12 @@ import json
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from importlib.metadata import PackageNotFoundError
 from typing import Any
 
 import polars as pl
 
+from ml_platform.errors import DeclarationError
 from ml_platform.spec.code_forms import callable_form
 from ml_platform.spec.exact_expressions import calls_python, expression_digest, printed_in_full
 from ml_platform.spec.expressions import to_portable
@@ -27,8 +29,22 @@ def content_key(*parts: Any) -> str:
 
 
 def libraries(*names: str) -> dict[str, str]:
-    """The installed versions of distributions that compute an output. They are part of its key (S31)."""
-    return {name: installed_version(name) for name in names}
+    """The installed versions of distributions that compute an output. They are part of its key (S31).
+
+    Raises DeclarationError, by its name, for one that is not installed.
+    """
+    return {name: _version(name) for name in names}
+
+
+def _version(name: str) -> str:
+    try:
+        return installed_version(name)
+    except PackageNotFoundError:
+        raise DeclarationError(
+            name,
+            "it is not installed, and what is declared is computed by it",
+            remedy=f"`pip install {name}`, or declare something else.",
+        ) from None
 
 
 def canonical(value: Any) -> Any:

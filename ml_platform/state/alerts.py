@@ -29,6 +29,7 @@ Kind = Literal[
     "sensor",
     "clock",
     "service",
+    "canary",
 ]
 Severity = Literal["error", "warn"]
 

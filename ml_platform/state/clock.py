@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, func, insert, select, update
 
 from ml_platform.state import schema
+from ml_platform.state.canary_tables import canaries
 from ml_platform.state.challenge_tables import challenges
 from ml_platform.state.check_tables import checks
 from ml_platform.state.schema import clock
@@ -59,6 +60,7 @@ _STAMPED = (
     schema.decisions.c.recorded_at,
     checks.c.recorded_at,
     challenges.c.recorded_at,
+    canaries.c.recorded_at,
     schema.alerts.c.raised_at,
     schema.alerts.c.resolved_at,
     schema.alert_deliveries.c.recorded_at,

@@ -20,14 +20,15 @@ from sqlalchemy import (
     text,
 )
 
-import ml_platform.state.challenge_tables  # these add their tables to the metadata
+import ml_platform.state.canary_tables  # these add their tables to the metadata
+import ml_platform.state.challenge_tables
 import ml_platform.state.check_tables
+import ml_platform.state.experiment_tables
 import ml_platform.state.plan_tables  # noqa: F401 - as above
 from ml_platform.state.column_types import ID, text_column, time_column
 from ml_platform.state.metadata import METADATA
 
-REVISION = "0009"  # the newest migration
-
+REVISION = "0011"  # the newest migration
 metadata = METADATA  # of the tables here and in the modules above
 
 # What was carried over from a lake that kept these rows itself: "copied", then "done".
@@ -38,9 +39,8 @@ lake_marks = Table("lake_marks", metadata, Column("lake", Text, primary_key=True
 # The newest time that the platform stamped; one row (`state.clock`).
 clock = Table("clock", metadata, Column("name", Text, primary_key=True), time_column("newest"))
 
-# Everything that was produced, from which content key (S31, S32). The newest row of an asset and
-# partition counts. `result` is the typed result as JSON (`state.results`); `files` names written
-# files outside lake and blobs, as JSON path → SHA-256.
+# Everything that was produced, from which content key (S31, S32). The newest row of an asset and partition counts.
+# `result` is the typed result (`state.results`), `files` names files outside lake and blobs: JSON, path → SHA-256.
 records = Table(
     "records",
     metadata,

@@ -81,6 +81,11 @@ def versions(state: State, pipeline: str) -> list[Version]:
     return list(state.once(f"versions of {pipeline}", lambda: [_version(row) for row in state.rows(chosen)]))
 
 
+def pipelines(state: State) -> list[str]:
+    """The pipelines that have a version, by name."""
+    return [row[0] for row in state.rows(select(table.c.pipeline).distinct().order_by(table.c.pipeline))]
+
+
 def version(state: State, pipeline: str, number: int) -> Version:
     """One version. Raises NotFoundError, which lists the existing ones."""
     there = state.once(f"version {number} of {pipeline}", lambda: _version_of(state, pipeline, number))

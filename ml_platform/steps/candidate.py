@@ -1,5 +1,6 @@
 """The candidate step: a version fitted on the training set, with its number."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +9,7 @@ from ml_platform.evaluation.gates.registry import evidence_for
 from ml_platform.evaluation.metrics import scorecard
 from ml_platform.evaluation.stored import bounds
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.lake.recipes import Recipe, recipe
+from ml_platform.lake.recipes import Read, Recipe, recipe
 from ml_platform.lake.transaction import Author
 from ml_platform.models import bundle as bundles
 from ml_platform.models.predictor import Predictor
@@ -28,6 +29,8 @@ from ml_platform.steps.decision import of as decision_of
 from ml_platform.steps.training_set import SKIPPED_KEY, skipped, stored_training_set
 from ml_platform.training import fitting
 from ml_platform.training.training_set import TrainingSet
+
+_KEPT = ("evaluations", "format", "bytes", "contract")  # of a fit, beside the metrics
 
 
 class CandidateStep(Step):
@@ -53,14 +56,7 @@ class CandidateStep(Step):
         reads = reading.own(ws, pipeline, "training_set", [partition])
         if stored is None:
             return recipe("candidate", SKIPPED_KEY, by_content=reads)
-        return recipe(
-            "candidate",
-            fitting.declaration(pipeline),
-            FeatureDefinition.of(pipeline).key,
-            stored.digest,
-            libraries(*trainer_of(pipeline.trainer).libraries(pipeline.trainer), "polars", "pyarrow"),
-            by_content=reads,
-        )
+        return recipe_of(pipeline, stored.digest, reads)
 
     def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
         """Fit, bundle and register. Each content key gets one version number."""
@@ -74,6 +70,18 @@ class CandidateStep(Step):
             elif not ws.blobs.whole(version.bundle):
                 _store_again(ws, version, _trained(ws, pipeline, partition, author, stored))
             return record(ws, author, _outcome(ws, version))
+
+
+def recipe_of(pipeline: ModelPipeline, training_set: str, reads: Iterable[Read] = ()) -> Recipe:
+    """The recipe of a model of the declaration on the training set with that digest."""
+    return recipe(
+        "candidate",
+        fitting.declaration(pipeline),
+        FeatureDefinition.of(pipeline).key,
+        training_set,
+        libraries(*trainer_of(pipeline.trainer).libraries(pipeline.trainer), "polars", "pyarrow"),
+        by_content=reads,
+    )
 
 
 def version_of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Version | None:
@@ -99,7 +107,7 @@ def _trained(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Aut
         bounds=bounds(stored, pipeline.split),
         decided_at=stored.decided_at,
         parameters=fitted.record["parameters"],
-        metrics={"holdout": metrics, **{name: fitted.record[name] for name in ("evaluations", "format", "bytes")}},
+        metrics={"holdout": metrics, **{name: fitted.record[name] for name in _KEPT}},
         environment=fitted.record["environment"],
         code_version=str(fitted.record["code_version"]),
         durations=fitted.record["durations"],
@@ -108,9 +116,16 @@ def _trained(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Aut
 
 
 def _store_again(ws: Workspace, version: Version, again: Training) -> None:
-    """Store a lost bundle under its digest. Early ones held the number of threads beside the libraries."""
-    if again.bundle != version.bundle:
-        bundles.save(ws.blobs, replace(bundles.load(ws.blobs, again.bundle), versions=version.environment))
+    """Store a lost bundle under its digest, with the contract of its time, which changes no content key.
+
+    Early ones had no contract, and the number of threads beside the libraries.
+    """
+    if again.bundle == version.bundle:
+        return
+    made = replace(bundles.load(ws.blobs, again.bundle), contract=version.metrics.get("contract", {}))
+    for early in (made, replace(made, versions=version.environment)):
+        if early.digest == version.bundle:
+            bundles.save(ws.blobs, early)
 
 
 def _outcome(ws: Workspace, version: Version) -> Outcome:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -89,13 +90,22 @@ def _champion(
     number = incumbent(ws, pipeline, partition, version.version)
     if number is None or number == version.version:
         return None
-    champion = versions.version(ws.state, pipeline.name, number)
+    return rival(ws, pipeline, versions.version(ws.state, pipeline.name, number), holdout, version.decided_at)
+
+
+def rival(
+    ws: Workspace, pipeline: ModelPipeline, champion: Version, holdout: pl.DataFrame, decided_at: datetime | None
+) -> Champion:
+    """A version to be compared with on a holdout that has the features of the pipeline.
+
+    If its own features differ, they are computed for these rows, as known by `decided_at`.
+    """
     definition = FeatureDefinition.from_json(bundles.load(ws.blobs, champion.bundle).definition)
     theirs = None
     if definition.key != FeatureDefinition.of(pipeline).key:
         on = definition.identity
         start: Any = holdout[definition.at].min() if definition.at else None
-        with features.computed(ws, definition, start, version.decided_at if definition.at else None) as table:
+        with features.computed(ws, definition, start, decided_at if definition.at else None) as table:
             rows = ws.lake.frame(f"FROM {table}")
         theirs = holdout.select(on).join(rows, on=on, how="left", maintain_order="left")
     return stored_champion(ws.blobs, champion, holdout=theirs, threads=ws.settings.threads)

@@ -1,8 +1,10 @@
 """The training set step: features and labels as known at the decision, stored as one blob."""
 
+from collections.abc import Iterable
+
 import polars as pl
 
-from ml_platform.lake.recipes import Recipe, recipe
+from ml_platform.lake.recipes import Read, Recipe, recipe
 from ml_platform.lake.transaction import Author
 from ml_platform.plots.markdown import ROWS
 from ml_platform.runtime import reading
@@ -43,14 +45,8 @@ class TrainingSetStep(Step):
         decision = reading.own(ws, pipeline, "decision", [partition])
         if not decision_of(ws, pipeline, partition).trains:
             return recipe("training_set", SKIPPED_KEY, by_content=decision)
-        end = window_of(pipeline, partition)[1]
-        reads = [
-            *reading.own(ws, pipeline, "features", pipeline.partition_keys_upto(partition)),
-            *reading.labels(ws, pipeline, end),
-        ]
-        made_with = libraries("polars", "pyarrow")
-        declared = training_set.declaration(pipeline)
-        return recipe("training_set", declared, end, reads, made_with, by_content=decision)
+        features = reading.own(ws, pipeline, "features", pipeline.partition_keys_upto(partition))
+        return recipe_of(ws, pipeline, partition, features, decision)
 
     def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
         """Store the training set as a blob; a skipped partition has none (S21)."""
@@ -74,6 +70,16 @@ class TrainingSetStep(Step):
         }
         result = TrainingSetResult(built.to_details())
         return record(ws, author, Outcome(built.rows, output=built.digest, result=result, display=display))
+
+
+def recipe_of(
+    ws: Workspace, pipeline: ModelPipeline, partition: str, features: list[Read], decision: Iterable[Read] = ()
+) -> Recipe:
+    """The recipe of a training set from these feature rows and the labels known by the end of the partition."""
+    end = window_of(pipeline, partition)[1]
+    reads, made_with = [*features, *reading.labels(ws, pipeline, end)], libraries("polars", "pyarrow")
+    declared = training_set.declaration(pipeline)
+    return recipe("training_set", declared, end, reads, made_with, by_content=decision)
 
 
 def skipped(reason: str, result: Result) -> Outcome:

@@ -9,6 +9,7 @@ from ml_platform.lake.blobs import Blobs
 from ml_platform.models.bundle import Bundle, save
 from ml_platform.models.registry import trainer_of
 from ml_platform.models.training_data import TrainingData
+from ml_platform.spec.contract_rules import contract_rules
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.training.environment import environment
 from ml_platform.training.training_plan import plan
@@ -20,7 +21,7 @@ class Trained:
     """A fitted, stored version that no gate has judged yet.
 
     `record` is what is kept of the run, as JSON values: parameters, evaluations, environment,
-    code_version, durations (seconds), format (of the model), bytes (of the bundle).
+    code_version, durations (seconds), format (of the model), bytes (of the bundle), contract (in the bundle).
     """
 
     bundle: Bundle
@@ -55,6 +56,7 @@ def make(
         definition=definition,
         training=planned.to_json(),
         versions=environment(model.libraries),
+        contract=contract_rules(pipeline.table(pipeline.examples.table).contract, pipeline.row_schema),
     )
     digest = save(blobs, bundle)
     record = {
@@ -65,5 +67,6 @@ def make(
         "durations": {"fit": round(fitted - started, 4), "total": round(time.perf_counter() - started, 4)},
         "format": bundle.model_format,
         "bytes": bundle.size,
+        "contract": bundle.contract,
     }
     return Trained(bundle, digest, record)

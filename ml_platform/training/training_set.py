@@ -111,7 +111,7 @@ def readiness(
 ) -> Readiness:
     """Count the examples that `build` would store, without storing them. For the decision to train."""
     moment = decided_at or watermark(lake, pipeline, partitions_upto)
-    with _examples(lake, blobs, pipeline, label_rows, moment, partitions_upto) as relation:
+    with _examples(lake, blobs, pipeline, label_rows, moment, _features(pipeline, partitions_upto)) as relation:
         part = part_sql(pipeline.split, moment, pipeline.examples.at, pipeline.examples.keys)
         rows = lake.rows(
             f"SELECT {part}, count(*), count(_label), min(_label), max(_label) FROM {relation} GROUP BY ALL"
@@ -135,15 +135,17 @@ def build(
     label_rows: str,
     decided_at: datetime | None,
     partitions_upto: Sequence[str],
+    feature_rows: str = "",
 ) -> TrainingSet:
     """Join the feature rows of those partitions with the labels known before `decided_at`, and store them.
 
-    None decides at the watermark of the data. Feature values are those of the features table; labels
-    are of the row versions that stood then (S6), read from `label_rows` as `labelled` reads them. Raises
-    TrainingError for labels that nothing can be learnt from: NaN or infinite, of one class in the train
-    or holdout part, or an empty part.
+    None decides at the watermark of the data. Feature values are those of the features table, or of the relation
+    `feature_rows` in its place; labels are of the row versions that stood then (S6), read from `label_rows` as
+    `labelled` reads them. Raises TrainingError for labels that nothing can be learnt from: NaN or infinite, of one
+    class in the train or holdout part, or an empty part.
     """
-    moment = decided_at or watermark(lake, pipeline, partitions_upto)
+    rows = feature_rows or _features(pipeline, partitions_upto)
+    moment = decided_at or _watermark(lake, pipeline, rows)
     stored = {n: type_of(type_form(t, n)) for n, t in {**pipeline.row_schema, **pipeline.feature_schema}.items()}
     schema = {
         **stored,
@@ -158,7 +160,7 @@ def build(
     order = ", ".join(map(quoted, ([at] if at else []) + list(keys)))
     listed = ", ".join(part + " AS _part" if name == "_part" else quoted(name) for name in schema)
     summary = PartsSummary(pipeline)
-    with blobs.writing() as path, _examples(lake, blobs, pipeline, label_rows, moment, partitions_upto) as relation:
+    with blobs.writing() as path, _examples(lake, blobs, pipeline, label_rows, moment, rows) as relation:
         total = int(lake.value(f"SELECT count(*) FROM {relation}"))
         writer: pq.ParquetWriter | None = None
         try:
@@ -189,10 +191,14 @@ def build(
 
 def watermark(lake: Lake, pipeline: ModelPipeline, partitions: Sequence[str]) -> datetime:
     """One microsecond after the last thing that happened: the decision time of data without partitions."""
+    return _watermark(lake, pipeline, _features(pipeline, partitions))
+
+
+def _watermark(lake: Lake, pipeline: ModelPipeline, feature_rows: str) -> datetime:
     table = f"validated.{quoted(pipeline.label_table)}"
     times = [f"SELECT greatest(max(_known_at), max(_superseded_at)) AS t FROM {table}"]
     if pipeline.examples.at:
-        times.append(f"SELECT max({quoted(pipeline.examples.at)}) FROM {_features(pipeline, partitions)}")
+        times.append(f"SELECT max({quoted(pipeline.examples.at)}) FROM {feature_rows}")
     last: datetime | None = lake.value(f"SELECT max(t) FROM ({' UNION ALL '.join(times)})")
     if last is None:
         raise TrainingError(f"{pipeline.name} has no examples.", remedy="Land files and build its features first.")
@@ -206,9 +212,9 @@ def _features(pipeline: ModelPipeline, partitions: Sequence[str]) -> str:
 
 @contextmanager
 def _examples(
-    lake: Lake, blobs: Blobs, pipeline: ModelPipeline, label_rows: str, moment: datetime, partitions: Sequence[str]
+    lake: Lake, blobs: Blobs, pipeline: ModelPipeline, label_rows: str, moment: datetime, feature_rows: str
 ) -> Iterator[str]:
-    relation = _features(pipeline, partitions)
+    relation = feature_rows
     if pipeline.examples.at:
         relation = f"(SELECT * FROM {relation} WHERE {quoted(pipeline.examples.at)} < {moment_sql(moment)})"
     with labelled(lake, blobs, pipeline, label_rows, relation, moment) as with_labels:

@@ -189,3 +189,18 @@ def test_a_challenger_is_named_listed_and_stopped(platform: Path) -> None:
     assert listed["challenger"] is None and [row["action"] for row in listed["log"]] == ["stopped", "started"]
     assert "has no challenger now" in invoke("challenge", "trip_delay").stderr
     assert "cannot challenge itself" in invoke("challenge", "trip_delay@2").stderr
+
+
+def test_a_canary_is_named_shown_by_status_and_stopped(platform: Path) -> None:
+    named = invoke_json("canary", "trip_delay@1", "--share", "0.1", "--why", "a trial")
+    assert (named["version"], named["action"], named["share"], named["max_errors"]) == (1, "started", 0.1, 0.01)
+    assert "is the canary already" in invoke("canary", "trip_delay@1", "--share", "0.1").stderr
+    assert invoke_json("canary", "trip_delay@1", "--share", "0.3")["share"] == 0.3
+    assert "trip_delay@1 is a canary since" in invoke("status", "trip_delay").stderr
+    assert "it answers 0.3 of keys" in invoke("canary", "trip_delay").stderr
+    for wrong in (["trip_delay@1"], ["trip_delay@1", "--share", "1"], ["trip_delay@1", "--stop"]):
+        assert invoke("canary", *wrong).exit_code == 2
+    assert invoke_json("canary", "trip_delay", "--stop")["action"] == "stopped"
+    listed = invoke_json("canary", "trip_delay")
+    assert listed["canary"] is None and [row["action"] for row in listed["log"]] == ["stopped", "started", "started"]
+    assert "it is the champion" in invoke("canary", "trip_delay@2", "--share", "0.1").stderr

@@ -10,7 +10,7 @@ import pytest
 from ml_platform.errors import DeclarationError, TrainingError
 from ml_platform.models import choose, registry
 from ml_platform.models.protocol import Model
-from ml_platform.spec.canonical import content_key
+from ml_platform.spec.canonical import content_key, libraries
 from ml_platform.spec.composed_trainers import Choose, PlainTrainer
 from ml_platform.spec.scikit_learn import ScikitLearn
 from ml_platform.spec.tasks import Task
@@ -79,6 +79,12 @@ def test_without_an_example_to_choose_by_nothing_is_chosen(tmp_path: Path) -> No
         fit(tmp_path, "binary", Linear(), STRONG, frame=frame)
 
 
+def test_what_is_too_far_off_to_be_compared_is_not_kept(tmp_path: Path) -> None:
+    frame = data.rows("regression").with_columns(pl.col("_label") * 1e200)
+    with pytest.raises(TrainingError, match="too far off to be compared"):
+        fit(tmp_path, "regression", Linear(), STRONG, frame=frame)
+
+
 def test_a_choice_reads_chunks_as_it_reads_memory(tmp_path: Path) -> None:
     stored = data.stored(tmp_path, "multiclass")
     config = choose.TRAINER.config(Choose([Linear(), STRONG]), "multiclass")
@@ -97,6 +103,11 @@ def test_the_key_covers_every_candidate_its_code_and_its_libraries() -> None:
     pipelines = [labelled_trips.pipeline(trainer=each) for each in (one, other)]
     assert fitting.declaration(pipelines[0])[0] == [1, 1, 1]
     assert choose.TRAINER.libraries(one) == ("xgboost-cpu", "numpy")
+
+
+def test_a_library_that_is_not_installed_is_named() -> None:
+    with pytest.raises(DeclarationError, match=r"no-such-boosting: it is not installed.*pip install no-such-boosting"):
+        libraries("no-such-boosting")
 
 
 def test_one_trainer_is_no_choice_and_each_must_fit_the_label() -> None:

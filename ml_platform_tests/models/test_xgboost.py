@@ -126,6 +126,9 @@ def test_a_class_that_train_lacks_does_not_evaluate(tmp_path: Path) -> None:
     frame = data.rows("multiclass").filter((pl.col("_part") != "train") | (pl.col("_label") != "poor"))
     model = fit(tmp_path, "multiclass", frame, early_stopping=5)
     assert model.signature.classes == ("bad", "good") and model.report.evaluations
+    only = frame.filter((pl.col("_part") != "validation") | (pl.col("_label") == "poor"))
+    with pytest.raises(TrainingError, match="nothing can stop early"):
+        fit(tmp_path, "multiclass", only, early_stopping=5)
 
 
 @pytest.mark.parametrize("task", data.TASKS)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import ssl
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +15,7 @@ from fastapi.routing import APIRoute
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from starlette.responses import HTMLResponse
 
 from ml_platform.api_keys import parse_api_keys
 from ml_platform.errors import ServingError
@@ -65,7 +67,8 @@ def test_every_route_but_those_of_health_asks_for_a_key(service: Service) -> Non
             answer = asked(app, method, route.path_format.format(name="trips", key="7", number="1"))
             assert (answer.status_code == 401) == (route.path not in OPEN), route.path
             if answer.status_code == 401:
-                assert answer.headers["www-authenticate"] == "Bearer" and "ML_PLATFORM_API_KEYS" in answer.text
+                scheme = "Basic" if route.response_class is HTMLResponse else "Bearer"
+                assert answer.headers["www-authenticate"].startswith(scheme) and "ML_PLATFORM_API_KEYS" in answer.text
 
 
 def test_a_key_opens_what_its_scopes_name_and_nothing_else(service: Service) -> None:
@@ -78,6 +81,19 @@ def test_a_key_opens_what_its_scopes_name_and_nothing_else(service: Service) -> 
     assert asked(app, "POST", predict, authorization=f"bearer  {CALLER} ").status_code == 404  # no such pipeline
     for wrong in (f"Basic {READER}", "Bearer", f"Bearer {READER[:-1]}", f"Bearer {READER}x", READER):
         assert asked(app, "GET", "/metrics", authorization=wrong).status_code == 401, wrong
+
+
+def test_a_browser_sends_a_key_as_a_password_which_counts_for_reading_only(service: Service) -> None:
+    app = app_of(service, KEYS)
+    reader, caller = (b64encode(f"anybody:{key}".encode()).decode() for key in (READER, CALLER))
+    for path in ("/", "/docs", "/v1/pipelines"):
+        assert asked(app, "GET", path, authorization=f"Basic {reader}").status_code == 200, path
+        assert asked(app, "GET", path, authorization=f"Basic {caller}").status_code == 403, path
+        for wrong in (READER, b64encode(READER.encode()).decode(), b64encode(b"\xff:\xff").decode()):
+            assert asked(app, "GET", path, authorization=f"Basic {wrong}").status_code == 401, (path, wrong)
+    assert asked(app, "POST", "/v1/pipelines/trips/predict", authorization=f"Basic {caller}").status_code == 401
+    by_proxy = asked(app, "GET", "/v1/pipelines", authorization="Basic dXNlcjpwYXNzd29yZA==", x_api_key=READER)
+    assert by_proxy.status_code == 200
 
 
 def test_what_is_not_ready_is_said_to_keys_that_may_read_only(service: Service) -> None:

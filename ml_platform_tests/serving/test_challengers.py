@@ -106,15 +106,18 @@ def test_a_challenger_that_cannot_be_loaded_is_reported_and_the_champion_answers
     with Supervisor(trips.ws, [name], Listener("127.0.0.1", 0, None, has_keys=False), 0, reported.append) as supervisor:
         store = supervisor._store
         supervisor.run_once()
+        supervisor.settle()
         assert store.deployments()[name].version == champion and not store.deployments("challenger")
         assert filling_faults.read(trips.settings.online) == {}  # /readyz says 200
         assert sum(line.startswith(f"challenger of {name}: ") for line in reported) == 1
         blob.with_suffix(".away").rename(blob)
         supervisor.run_once()
+        supervisor.settle()
         assert store.deployments("challenger")[name].version == challenger
         layouts = store.fillings().keys()
         challenges.stop(trips.ws.state, name, reason="a test", actor="test")
         supervisor.run_once()
+        supervisor.settle()
         assert not store.deployments("challenger") and store.fillings().keys() <= layouts
     assert reported[-1] == f"{name} has no challenger now."
 

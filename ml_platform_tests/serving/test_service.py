@@ -15,13 +15,8 @@ import httpx
 import pytest
 
 from ml_platform.models import bundle as bundles
-from ml_platform.serving.rest.answers import (
-    DeployedVersion,
-    InvalidRequest,
-    OnlinePredictions,
-    Refusal,
-    StoredPrediction,
-)
+from ml_platform.serving.rest.answers import InvalidRequest, OnlinePredictions, Refusal, ServedModel, StoredPrediction
+from ml_platform.spec.contract_rules import contract_rules
 from ml_platform.state import promotions, versions
 from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.serving.service import children, json_rows, ready, served, until
@@ -61,15 +56,29 @@ def test_a_champion_answers_as_the_batch_does_and_each_answer_is_in_the_lake_onc
         absent = httpx.get(f"{url}/v1/pipelines/{name}/predictions/a/b")
         page = httpx.get(f"{url}/metrics").text
         document = httpx.get(f"{url}/openapi.json").json()
+        pages = {path: httpx.get(f"{url}{path}") for path in ("/", "/docs", f"/v1/pipelines/{name}/card")}
     assert [answer["score"] for answer in answers] == scores
-    for model, answer in ((DeployedVersion, described), (StoredPrediction, stored[0]), (Refusal, absent.json())):
+    for model, answer in ((ServedModel, described), (StoredPrediction, stored[0]), (Refusal, absent.json())):
         model.model_validate(answer)  # as the description of the service says
     assert any(answer["ages"].keys() == {"traffic__status"} for answer in answers)
     assert [(one["key"], one["score"]) for one in stored] == [(one["key"], one["score"]) for one in answers[:3]]
     assert all(one["age_seconds"] > 0 for one in stored) and absent.status_code == 404
     assert {answer["version"] for answer in answers} == {january} == {described["version"]}
     assert f'ml_platform_predictions_total{{pipeline="{name}",version="{january}"}} 40.0' in page
-    assert set(trips.pipeline.row_schema) == set(document["components"]["schemas"][f"{name}_Row"]["properties"])
+    fields = document["components"]["schemas"][f"{name}_Row"]["properties"]
+    assert set(trips.pipeline.row_schema) == set(fields)
+    contract = trips.pipeline.table(trips.pipeline.examples.table).contract
+    assert {column: field["x-contract"] for column, field in fields.items()} == contract_rules(contract, fields)
+    assert described["promotion"]["why"] == "a test" and described["metrics"] and described["lineage"]["tables"]
+    assert all(table["is_newest"] for table in described["data"])
+    for path, expected in (
+        ("/", f"<b>{name}@{january}</b>"),
+        ("/docs", f"predict_{name}"),
+        (f"/v1/pipelines/{name}/card", "<pre>"),
+    ):
+        assert expected in pages[path].text and "<script" not in pages[path].text
+        assert pages[path].headers["content-security-policy"].startswith("default-src 'none'")
+    assert "rolled back by test" in pages["/"].text and "3 answered" in pages["/"].text
     trips.declare()
     logged = trips.ws.lake.rows(f"SELECT id, score, version FROM {name}.served ORDER BY id")
     assert logged == sorted((answer["id"], answer["score"], january) for answer in answers)

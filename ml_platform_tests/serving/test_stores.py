@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import redis
 from pydantic import ValidationError
 
 from ml_platform.errors import ServingError
-from ml_platform.serving.online_store import Bounds, Deployment, Filling, OnlineStore
+from ml_platform.serving.online_store import Bounds, CanaryTerms, Deployment, Filling, OnlineStore
 from ml_platform.serving.opening_store import open_store
 from ml_platform.serving.redis_store import RedisStore
 from ml_platform.settings import Settings
@@ -97,6 +98,20 @@ def test_a_store_of_another_lake_is_emptied(store: OnlineStore) -> None:
     assert (store.fillings(), store.deployments(), store.read([ONE + b"[1]"])) == ({}, {}, [None])
 
 
+def test_a_version_has_each_role_apart_and_a_canary_its_terms(store: OnlineStore) -> None:
+    terms = CanaryTerms(entry=5, champion=3, share=0.1, max_errors=0.0, max_latency=2.0)
+    canary = replace(DEPLOYMENT, version=4, role="canary", terms=terms)
+    for one in (DEPLOYMENT, canary):
+        store.deploy(one)
+    assert store.deployments() == {"trip_delay": DEPLOYMENT} and not store.deployments("challenger")
+    assert store.deployments("canary") == {"trip_delay": canary}
+    ended = replace(canary, terms=replace(terms, ended="it failed", evidence="{}"))
+    store.deploy(ended)
+    assert store.deployments("canary") == {"trip_delay": ended}
+    store.withdraw("trip_delay", "canary")
+    assert not store.deployments("canary") and store.deployments()
+
+
 def test_every_change_by_another_is_seen(store: OnlineStore, settings_of_store: Settings) -> None:
     with closing(open_store(settings_of_store)) as other:
         seen = [store.changes()]
@@ -123,6 +138,19 @@ def test_a_filling_that_ends_early_changes_nothing(store: OnlineStore) -> None:
     assert store.read([ONE + b"[1]", ONE + b"[2]"]) == [b"value 1", None]
     store.fill(ONE, values(2), FILLING)
     assert store.read([ONE + b"[1]", ONE + b"[2]"]) == [None, b"value 2"]
+
+
+def test_others_write_while_values_of_a_filling_are_made(store: OnlineStore, settings_of_store: Settings) -> None:
+    def slow() -> Iterator[tuple[bytes, bytes]]:
+        yield from values(1)
+        with closing(open_store(settings_of_store)) as other:
+            other.deploy(DEPLOYMENT)
+            other.change({}, "traffic", 7)
+        yield from values(2)
+
+    store.fill(ONE, slow(), FILLING)
+    assert (store.deployments(), store.mark("traffic")) == ({DEPLOYMENT.pipeline: DEPLOYMENT}, 7)
+    assert None not in store.read([name for name, _ in values(1, 2)])
 
 
 def test_readers_see_one_filling_at_a_time(store: OnlineStore, settings_of_store: Settings) -> None:

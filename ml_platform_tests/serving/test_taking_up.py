@@ -1,22 +1,28 @@
 """What a worker serves and its supervisor survives: new deployments, faults that pass, pipelines of others."""
 
 import dataclasses
+import os
+import signal
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
+from ml_platform.features.online.filling import online_values
 from ml_platform.models import bundle as bundles
-from ml_platform.serving.deploying import deploy_champion
+from ml_platform.serving import filling as filling_module
+from ml_platform.serving.deploying import deploy_champion, deploy_filled_champion
 from ml_platform.serving.events.tables import tables_with_events
 from ml_platform.serving.events.taking import EventTaker
 from ml_platform.serving.filling_predictions import fill_predictions
 from ml_platform.serving.online import OnlinePredictor
 from ml_platform.serving.online_store import Deployment, Filling
+from ml_platform.serving.rest import filler as filler_module
 from ml_platform.serving.rest import filling_faults
-from ml_platform.serving.rest import supervisor as supervisor_module
 from ml_platform.serving.rest.folders import logs_folder
 from ml_platform.serving.rest.listening import Listener
 from ml_platform.serving.rest.service import Service
@@ -111,6 +117,7 @@ def test_an_error_of_any_library_is_reported_once_and_leaves_the_supervisor_runn
     reported: list[str] = []
     with Supervisor(trips.ws, [name], Listener("127.0.0.1", 0, None, has_keys=False), 0, reported.append) as supervisor:
         supervisor.run_once()
+        supervisor.settle()
     assert sum(line.startswith(f"log of {name}: IsADirectoryError") for line in reported) == 1
     assert filling_faults.read(trips.settings.online) == {}  # the champion answers all the same
 
@@ -127,6 +134,7 @@ def test_a_table_whose_events_cannot_land_keeps_those_of_no_other_from_landing(t
         EventTaker(traffic, settings.events, supervisor._store, BUDGET) as taker,
     ):
         supervisor.run_once()  # fills the table
+        supervisor.settle()
         taker.take([{"zone": "a", "observed_at": at, "published_at": at, "jam": 0.5}])
     assert len(list(settings.landing.glob("_events/traffic/*.parquet"))) == 1
     assert sum(line.startswith("events of broken: ") for line in reported) == 1
@@ -143,11 +151,12 @@ def test_stored_predictions_that_cannot_be_filled_are_tried_again_and_the_champi
             raise OSError("no space left on device")
         return fill_predictions(*arguments)
 
-    monkeypatch.setattr(supervisor_module, "fill_predictions", full_at_first)
+    monkeypatch.setattr(filler_module, "fill_predictions", full_at_first)
     reported: list[str] = []
     with Supervisor(trips.ws, [name], Listener("127.0.0.1", 0, None, has_keys=False), 0, reported.append) as supervisor:
         for _ in range(4):
             supervisor.run_once()
+            supervisor.settle()
         assert supervisor._store.deployments().keys() == {name}
         assert stored_prediction(supervisor._store, name, newest_key(trips)) is not None
     assert sum("no space left" in line for line in reported) == 1
@@ -156,3 +165,86 @@ def test_stored_predictions_that_cannot_be_filled_are_tried_again_and_the_champi
 
 def newest_key(world: World) -> str:
     return str(world.ws.lake.value(f'SELECT key FROM {world.pipeline.name}.predictions ORDER BY "at" DESC LIMIT 1'))
+
+
+def test_a_long_filling_delays_neither_a_promotion_nor_another_worker(
+    trips: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, state = trips.pipeline.name, trips.ws.state
+    begun, released = Event(), Event()
+
+    def slow(*arguments: Any) -> Iterator[tuple[bytes, bytes]]:
+        begun.set()
+        assert released.wait(60)
+        yield from online_values(*arguments)
+
+    reported: list[str] = []
+    with Supervisor(trips.ws, [name], Listener("127.0.0.1", 0, None, has_keys=False), 1, reported.append) as supervisor:
+        until(lambda: after_a_round(supervisor).listens)
+        supervisor.settle()
+        store, champion = supervisor._store, supervisor._store.deployments()[name].version
+        layouts = {fingerprint: one.record_number for fingerprint, one in store.fillings().items()}
+        monkeypatch.setattr(filling_module, "online_values", slow)
+        trips.step("raw/traffic", "all")
+        trips.step("validated/traffic", "2024-03")
+        supervisor.run_once()
+        assert begun.wait(60)
+        (worker,) = supervisor._workers.pids
+        os.kill(worker, signal.SIGKILL)
+        rollback = promotions.rollback(state, name, why="a test", actor="test")
+        until(lambda: after_a_round(supervisor)._workers.pids not in ([worker], []))
+        assert store.deployments()[name].version == rollback.version != champion
+        assert {fingerprint: one.record_number for fingerprint, one in store.fillings().items()} == layouts
+        released.set()
+        supervisor.settle()
+        assert store.deployments()[name].version == rollback.version
+        assert {fingerprint: one.record_number for fingerprint, one in store.fillings().items()} != layouts
+    assert [line for line in reported if line.endswith("answers.")] == [
+        f"{name}@{champion} answers.",
+        f"{name}@{rollback.version} answers.",
+    ]
+
+
+def test_a_champion_answers_without_a_filling_only_where_all_that_it_needs_is_filled(
+    trips: World, tmp_path: Path
+) -> None:
+    name, (store, first) = trips.pipeline.name, deployed(trips, tmp_path)
+    with closing(store):
+        assert deploy_filled_champion(trips.ws, name, store) is None  # it answers already
+        rollback = promotions.rollback(trips.ws.state, name, why="a test", actor="test")
+        fingerprint, filling = next(iter(store.fillings().items()))
+        store.forget(fingerprint)
+        assert deploy_filled_champion(trips.ws, name, store) is None
+        assert store.deployments()[name] == first
+        store.fill(fingerprint, (), filling)
+        answering = deploy_filled_champion(trips.ws, name, store)
+        assert answering is not None and store.deployments()[name] == answering
+        assert answering.version == rollback.version != first.version
+
+
+def test_a_service_that_stops_ends_the_filling_that_is_under_way(trips: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, begun, reported = trips.pipeline.name, Event(), list[str]()
+
+    def endless(connection: Any, *_: Any) -> Iterator[tuple[bytes, bytes]]:
+        begun.set()
+        connection.execute("SELECT sum(hash(a.range) % 7) FROM range(10000000) a, range(10000000) b").fetchall()
+        yield b"", b""
+
+    with Supervisor(trips.ws, [name], Listener("127.0.0.1", 0, None, has_keys=False), 0, reported.append) as supervisor:
+        monkeypatch.setattr(filling_module, "online_values", endless)
+        trips.step("raw/traffic", "all")
+        trips.step("validated/traffic", "2024-03")
+        supervisor.run_once()
+        assert begun.wait(60)
+    assert reported == [f"{name}@{champion_of(trips)} answers."]  # an interrupted filling is no fault
+
+
+def after_a_round(supervisor: Supervisor) -> Supervisor:
+    supervisor.run_once()
+    return supervisor
+
+
+def champion_of(world: World) -> int:
+    champion = promotions.champion_at(world.ws.state, world.pipeline.name)
+    assert champion is not None
+    return champion

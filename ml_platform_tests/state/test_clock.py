@@ -132,6 +132,9 @@ def test_every_time_of_the_platform_is_among_those_that_a_migration_begins_after
         "promotions.effective_at",
         "alert_deliveries.until",
         "clock.newest",
+        "experiments.started_at",  # those of experiments order nothing, and an experiment leaves the clock alone
+        "experiments.ended_at",
+        "experiment_notes.written_at",
     }
     times = {
         str(column)
@@ -246,6 +249,8 @@ ASK_THE_CLOCK = {
     "state/clock.py": "the stamps themselves",
     "state/database.py": "how far the clock is behind the newest stamp",
     "state/alerts.py": "a finding that is not stored yet; `raise_` stamps it",
+    "state/experiments.py": "times of experiments, which order nothing and leave the platform's clock alone",
+    "state/annotations.py": "the same, of notes about them",
     "sources/raw.py": "no arrival, where nothing waits",
     "sources/landing.py": "whether a declared arrival is a slip, which is refused",
     "steps/served_parity.py": "whether an hour has passed since the last comparison",

@@ -1,8 +1,10 @@
 """A rerun is a resume, and running twice changes nothing (S31, S32)."""
 
+import json
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -122,3 +124,21 @@ def test_a_lost_bundle_that_held_the_threads_is_stored_again_under_its_digest(
     assert churn.step("churn/candidate", "all").status == "made"
     assert churn.ws.blobs.whole(older)
     assert [version.bundle for version in versions.versions(churn.ws.state, "churn")] == [older]
+
+
+@pytest.mark.parametrize("contract", [{}, {"member": {"nullable": False, "description": "as it was worded then"}}])
+def test_a_lost_bundle_is_stored_again_with_the_contract_of_its_time(
+    open_world: OpenWorld, trained_churn: Path, contract: dict[str, Any]
+) -> None:
+    churn = open_world(trained_churn, scenario.churn())
+    state, blobs = churn.ws.state, churn.ws.blobs
+    [version] = versions.versions(state, "churn")
+    lost = replace(bundles.load(blobs, version.bundle), contract=contract).digest
+    metrics = {name: value for name, value in version.metrics.items() if name != "contract"}
+    metrics |= {"contract": contract} if contract else {}  # versions that were trained before have no entry
+    with state.writing() as connection:
+        connection.execute(update(schema.versions).values(bundle=lost, metrics=json.dumps(metrics)))
+        connection.execute(update(schema.records).values(output=lost).where(schema.records.c.output == version.bundle))
+    churn.declare()
+    assert churn.step("churn/candidate", "all").status == "made"
+    assert bundles.load(churn.ws.blobs, lost).contract == contract

@@ -152,6 +152,7 @@ def test_nothing_in_the_record_but_json_values(lake: Lake, blobs: Blobs) -> None
         "durations",
         "format",
         "bytes",
+        "contract",
     }
 
 

@@ -17,7 +17,7 @@ def _measure(gate: NoWorseThanChampion, candidate: Candidate) -> list[Finding]:
     if champion is None:
         detail = "There is no champion yet, so nothing to be worse than: the gate passes."
         return [Finding(metric, True, detail, threshold=bound, rows=rows)]
-    reason = _no_common_holdout(candidate, champion)
+    reason = no_common_holdout(candidate, champion)
     if reason:
         return [
             Finding(metric, False, f"There is no common holdout: {reason}. The gate fails.", threshold=bound, rows=rows)
@@ -45,7 +45,7 @@ def _measure(gate: NoWorseThanChampion, candidate: Candidate) -> list[Finding]:
     return [Finding(metric, passed, detail, difference.value, bound, difference.low, difference.high, rows)]
 
 
-def _no_common_holdout(candidate: Candidate, champion: Champion) -> str:
+def no_common_holdout(candidate: Candidate, champion: Champion) -> str:
     """Why some holdout example may have trained one of the two; empty when none can have."""
     if len(candidate.holdout) == 0:
         return "the candidate's is empty"

@@ -59,19 +59,26 @@ def main(folder: Path) -> None:
     try:
         settings = Settings()
         listener = Listener(options.host, options.port, None, has_keys=bool(settings.api_keys_by_client))
-        service = _service(folder, settings)
+        manifest = Manifest.read(folder)
+        service = _service(folder, settings, manifest)
     except PlatformError as error:
         sys.exit(f"error {error}")
     except ValidationError as error:  # of a setting, whose value may be a secret
         first = error.errors(include_input=False, include_context=False)[0]
         sys.exit(f"error ML_PLATFORM_{str(first['loc'][0]).upper()}: {first['msg']}")
     access = Access(settings.api_keys_by_client)
-    app = create_app(service, access, started=lambda: _announce(listener), filling_faults=dict)
+    record = {"version": manifest.version, "card": manifest.card}
+    app = create_app(
+        service,
+        access,
+        started=lambda: _announce(listener),
+        filling_faults=dict,
+        records=lambda: {"pipelines": {manifest.pipeline: record}},
+    )
     server_of(app).run(sockets=[listener.socket])
 
 
-def _service(folder: Path, settings: Settings) -> Service:
-    manifest = Manifest.read(folder)
+def _service(folder: Path, settings: Settings, manifest: Manifest) -> Service:
     manifest.check_libraries()
     deployment = Deployment(manifest.pipeline, manifest.version, manifest.bundle, datetime.now(UTC))
     store = PackagedStore(deployment, _redis_store(settings))

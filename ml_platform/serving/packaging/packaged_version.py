@@ -56,7 +56,7 @@ class PackagedVersion:
             version=number,
             bundle=hashlib.sha256(data).hexdigest(),
             libraries={name: trained_with[name] for name in sorted({*bundle.fitted.libraries, "polars"})},
-            request=request_adapter(FeatureDefinition.from_json(bundle.definition)).json_schema(),
+            request=request_adapter(FeatureDefinition.from_json(bundle.definition), bundle.contract).json_schema(),
             card=card,
             platform=installed_version("ml_platform"),
         )

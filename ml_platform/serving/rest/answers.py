@@ -61,6 +61,14 @@ class StoredPrediction(Score):
     age_seconds: Annotated[float, Field(ge=0, description="since it was scored")]
 
 
+class CanaryShown(Answer):
+    """A version that answers a share of the keys, or did until the service took it back."""
+
+    version: int
+    share: Annotated[float, Field(description="of the keys that it answers; 0 since it was taken back")]
+    taken_back: Annotated[str | None, Field(description="why the service took it back; null while it answers")]
+
+
 class DeployedVersion(Answer):
     """A version that answers, and what a request for it names."""
 
@@ -69,11 +77,66 @@ class DeployedVersion(Answer):
     bundle: Annotated[str, Field(description="SHA-256 of the version's bundle")]
     deployed_at: _Moment
     challenger: Annotated[int | None, Field(description="the version that shadows it")]
+    canary: Annotated[CanaryShown | None, Field(description="the version that answers a share of the keys")]
     keys: list[str]
     at: Annotated[str | None, Field(description="the field of the prediction time")]
     inputs: list[str]
     answers_from: Annotated[_Moment | None, Field(description="the earliest prediction time; null: any")]
     features_by_polars: Annotated[list[str], Field(description="derived features that take longer, up to 1 ms a row")]
+
+
+class PromotionOnRecord(Answer):
+    """The entry of the promotion log that made the version the champion."""
+
+    at: _Moment
+    action: Annotated[str, Field(description="promoted, or rolled_back to it")]
+    by: str
+    why: str
+    previous: Annotated[int | None, Field(description="the champion before it")]
+
+
+class ChallengeOnRecord(Answer):
+    """The challenger on record; it shadows once its features are filled."""
+
+    version: int
+    at: _Moment
+    by: str
+    why: str
+
+
+class Lineage(Answer):
+    """What a version was made of."""
+
+    trained_after: Annotated[str, Field(description="the partition")]
+    trained_at: _Moment
+    decided_at: Annotated[_Moment | None, Field(description="when the training was decided on")]
+    training_set: Annotated[str, Field(description="SHA-256 of the training set")]
+    content_key: str
+    code_version: str
+    run: Annotated[str, Field(description="the run that trained it")]
+    tables: Annotated[list[str], Field(description="whose rows its features are computed from")]
+    libraries: Annotated[dict[str, str], Field(description="versions that it was trained with")]
+
+
+class FilledTable(Answer):
+    """What the online store has of a table."""
+
+    table: str
+    filled_at: Annotated[_Moment | None, Field(description="null: it is not filled")]
+    recorded_at: Annotated[_Moment | None, Field(description="of the newest rows in the lake; null: there are none")]
+    is_newest: Annotated[bool, Field(description="whether the store was filled from these")]
+
+
+class ServedModel(DeployedVersion):
+    """A version that answers, with its record. A packaged version has no more of it than its card."""
+
+    promotion: PromotionOnRecord | None
+    challenge: ChallengeOnRecord | None
+    metrics: Annotated[dict[str, float], Field(description="of the holdout")]
+    card: Annotated[str | None, Field(description="the model card, Markdown")]
+    lineage: Lineage | None
+    data: list[FilledTable]
+    reports: Annotated[str | None, Field(description="the address of its reports")]
 
 
 class DeployedVersions(Answer):

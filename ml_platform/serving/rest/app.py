@@ -19,10 +19,10 @@ from ml_platform.serving.rest import batches, open_inference_routes
 from ml_platform.serving.rest.access import Access
 from ml_platform.serving.rest.answers import (
     Alive,
-    DeployedVersion,
     DeployedVersions,
     OnlinePredictions,
     Readiness,
+    ServedModel,
     StoredPrediction,
 )
 from ml_platform.serving.rest.description import PIPELINE_REFUSALS, PREDICT_REFUSALS, READ_REFUSALS, described, route
@@ -30,6 +30,7 @@ from ml_platform.serving.rest.direct_predictions import DirectPredictions
 from ml_platform.serving.rest.exchange import RequestRefused, answers_of, as_json, body_of, served_version
 from ml_platform.serving.rest.json_bodies import validated
 from ml_platform.serving.rest.more_routes import MoreRoutes
+from ml_platform.serving.rest.pages.routes import add_pages
 from ml_platform.serving.rest.request_model import to_predict_request
 from ml_platform.serving.rest.service import SERVICE, ServedVersion, Service
 
@@ -44,6 +45,7 @@ def create_app(
     started: Callable[[], None],
     filling_faults: Callable[[], Mapping[str, str]],
     more: MoreRoutes | None = None,
+    records: Callable[[], Mapping[str, Any]] = dict,
 ) -> FastAPI:
     """The application of one worker.
 
@@ -53,6 +55,7 @@ def create_app(
         started: Called once it answers.
         filling_faults: Those of the supervisor.
         more: Further routes.
+        records: What is on record of the versions that answer (`version_records.read`).
     """
 
     @asynccontextmanager
@@ -86,8 +89,7 @@ def create_app(
     @app.get("/metrics", **_METRICS)
     async def metrics(request: Request) -> Response:
         access.require(request, "read")
-        for name, served in service.served.items():
-            service.metrics.prediction_log_bytes.labels(name).set(served.log.backlog)
+        service.note_backlogs()
         if more is not None:
             await run_in_threadpool(more.note, service.metrics)
         return Response(service.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
@@ -97,10 +99,11 @@ def create_app(
         access.require(request, "read")
         return as_json({"pipelines": [_described(service, served) for served in service.served.values()]})
 
-    @app.get("/v1/pipelines/{name}/model", **route("The version that answers", DeployedVersion, PIPELINE_REFUSALS))
+    @app.get("/v1/pipelines/{name}/model", **route("The version that answers", ServedModel, PIPELINE_REFUSALS))
     async def model(name: str, request: Request) -> Response:
         access.require(request, "read")
-        return as_json(_described(service, served_version(service, name)))
+        served = served_version(service, name)
+        return as_json(_model(service, served, await run_in_threadpool(records)))
 
     @app.get(
         "/v1/pipelines/{name}/predictions/{key:path}",
@@ -151,11 +154,22 @@ def create_app(
     @app.get("/openapi.json", **route("This description", None, READ_REFUSALS))
     async def openapi(request: Request) -> Response:
         access.require(request, "read")
-        description = described(app, service.served.values(), needs_key=access.needs_key)
-        if more is not None:
-            await run_in_threadpool(more.describe, description, service.served)
-        return as_json(description)
+        return as_json(await description())
 
+    async def description() -> dict[str, Any]:
+        document = described(app, service.served.values(), needs_key=access.needs_key)
+        if more is not None:
+            await run_in_threadpool(more.describe, document, service.served)
+        return document
+
+    def models() -> list[Mapping[str, Any]]:
+        on_record = records()
+        return [_model(service, served, on_record) for served in service.served.values()]
+
+    def started_at() -> str | None:
+        return records().get("started_at")
+
+    add_pages(app, service, access, faults=all_faults, models=models, started=started_at, description=description)
     return app
 
 
@@ -194,6 +208,25 @@ class _ErrorBoundary:
             await refused.response(self._service)(scope, receive, send)
 
 
+def _model(service: Service, served: ServedVersion, records: Mapping[str, Any]) -> Mapping[str, Any]:
+    """All that is told of a version that answers. A record of another version, before or after it, says nothing."""
+    deployment = served.deployment
+    record = records.get("pipelines", {}).get(deployment.pipeline, {})
+    record = record if record.get("version") == deployment.version else {}
+    return {**_described(service, served), **{name: record.get(name, of) for name, of in _UNRECORDED.items()}}
+
+
+_UNRECORDED: Mapping[str, Any] = {
+    "promotion": None,
+    "challenge": None,
+    "metrics": {},
+    "card": None,
+    "lineage": None,
+    "data": [],
+    "reports": None,
+}
+
+
 def _described(service: Service, served: ServedVersion) -> Mapping[str, Any]:
     challenger = service.challengers.get(served.deployment.pipeline)
     horizon = served.predictor.horizon
@@ -204,9 +237,19 @@ def _described(service: Service, served: ServedVersion) -> Mapping[str, Any]:
         "bundle": deployment.bundle,
         "deployed_at": deployment.deployed_at.isoformat(),
         "challenger": challenger.version if challenger else None,
+        "canary": _canary(service, served.deployment.pipeline),
         "keys": list(definition.keys),
         "at": definition.at,
         "inputs": [name for name in definition.row_schema if name not in definition.identity],
         "answers_from": horizon.isoformat() if horizon else None,
         "features_by_polars": list(served.predictor.by_polars),
     }
+
+
+def _canary(service: Service, pipeline: str) -> Mapping[str, Any] | None:
+    canary, ended = service.canaries.get(pipeline), service.ended_canaries.get(pipeline)
+    if canary is not None:
+        return {"version": canary.deployment.version, "share": canary.terms.share, "taken_back": None}
+    if ended is not None and ended.terms is not None:
+        return {"version": ended.version, "share": 0.0, "taken_back": ended.terms.ended}
+    return None

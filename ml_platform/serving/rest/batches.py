@@ -3,7 +3,8 @@
 import io
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,8 +14,8 @@ from fastapi import Request, Response
 from ml_platform.errors import FeatureError, ScoringError, ServingError
 from ml_platform.serving import column_segments
 from ml_platform.serving.logged_values import json_value
-from ml_platform.serving.online import ManyPredictions
 from ml_platform.serving.rest.arrow_rows import RowsRefused, rows_of
+from ml_platform.serving.rest.canary_request import AnsweredRows
 from ml_platform.serving.rest.description import ARROW
 from ml_platform.serving.rest.exchange import RequestRefused, read_body
 from ml_platform.serving.rest.records import answers_of_many, new_identities, packed_records
@@ -23,6 +24,7 @@ from ml_platform.serving.rest.service import ServedVersion, Service
 BODY_BYTES = 64_000_000
 MAX_BATCHES = 2  # requests of many rows that a worker takes at once: one is answered while the next one arrives
 _SHOWN = ("id", "key", "at", "version", "score", "scores", "class")
+_STATUS, _AGE = "status ", "age "  # before the names of columns, where versions share a frame
 _JSON_ROWS = 1_000  # that become JSON at a time
 _AS_TEXT = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -71,40 +73,89 @@ def _answered(service: Service, served: ServedVersion, body: bytes, started: flo
     requested = datetime.now(UTC)
     rows = rows_of(body, predictor.definition)
     parsed = time.perf_counter()
-    predictions = predictor.predict_many(rows)
-    answers = answers_of_many(predictor, rows, predictions, new_identities(rows.height), requested)
+    parts = [_Part.of(answered, requested) for answered in service.predict_many(served, rows)]
     predicted = time.perf_counter()
-    statuses = predictions.features.select(predictor.definition.status_columns)
-    served.log.append_columns(packed_records(predictor, rows, predictions, answers))
+    for part in parts:
+        answered = part.answered
+        served.log.append_columns(packed_records(answered.predictor, part.inputs, answered.predictions, part.answers))
     logged = time.perf_counter()
-    service.shadow_many(name, requested, answers["id"], rows)
-    counts = {status: dict(statuses[status].value_counts().iter_rows()) for status in statuses.columns}
-    scores = answers["score"].to_numpy()
-    service.metrics.stage(name, "parse", parsed - started)
-    service.metrics.of_many(name, predictor.version, scores, counts, predicted - parsed, logged - predicted)
+    for part in parts:
+        if part.answered.role == "champion":
+            service.shadow_many(name, requested, part.answers["id"], part.answered.rows)
+        statuses = part.statuses
+        counts = {status: dict(statuses[status].value_counts().iter_rows()) for status in statuses.columns}
+        scores = part.answers["score"].to_numpy()
+        service.metrics.of_many(name, part.answered.predictor.version, scores, counts)
+        service.metrics.ages_of_many(
+            name, {age: values.drop_nulls().to_numpy() for age, values in part.ages.to_dict().items()}
+        )
+    for stage, seconds in (("parse", parsed - started), ("predict", predicted - parsed), ("log", logged - predicted)):
+        service.metrics.stage(name, stage, seconds)
     logged = time.perf_counter()
-    content = _json(answers, statuses, predictions) if as_json else _stream(answers, statuses, predictions)
+    shown = _in_order(parts)
+    content = _json(*shown) if as_json else _stream(*shown)
     service.metrics.stage(name, "serialize", time.perf_counter() - logged)
     return content
 
 
-def _stream(answers: pl.DataFrame, statuses: pl.DataFrame, predictions: ManyPredictions) -> bytes:
+@dataclass(frozen=True)
+class _Part:
+    """The rows that one version answered. answers: what the log has of them beside JSON."""
+
+    answered: AnsweredRows
+    inputs: pl.DataFrame
+    answers: pl.DataFrame
+
+    @classmethod
+    def of(cls, answered: AnsweredRows, requested: datetime) -> "_Part":
+        inputs = answered.rows.select(list(answered.predictor.definition.row_schema))
+        identities = new_identities(inputs.height)
+        answers = answers_of_many(
+            answered.predictor, inputs, answered.predictions, identities, requested, role=answered.role
+        )
+        return cls(answered, inputs, answers)
+
+    @property
+    def statuses(self) -> pl.DataFrame:
+        return self.answered.predictions.features.select(self.answered.predictor.definition.status_columns)
+
+    @property
+    def ages(self) -> pl.DataFrame:
+        return column_segments.in_seconds(pl.DataFrame(dict(self.answered.predictions.ages)))
+
+
+def _in_order(parts: Sequence[_Part]) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Answers, statuses and ages in the order of the request. What a version does not have is null."""
+    shown = [(part.answers.select(_SHOWN), part.statuses, part.ages) for part in parts]
+    if len(shown) == 1:
+        return shown[0]
+    wide = [
+        pl.concat([answers, statuses.rename(_STATUS.__add__), ages.rename(_AGE.__add__)], how="horizontal")
+        for answers, statuses, ages in shown
+    ]
+    order = pl.concat([part.answered.numbers for part in parts]).arg_sort()
+    together = pl.concat(wide, how="diagonal")[order]
+    statuses, ages = (_of_prefix(together, prefix) for prefix in (_STATUS, _AGE))
+    return together.select(_SHOWN), statuses, ages
+
+
+def _of_prefix(frame: pl.DataFrame, prefix: str) -> pl.DataFrame:
+    names = [name for name in frame.columns if name.startswith(prefix)]
+    return frame.select(pl.col(name).alias(name.removeprefix(prefix)) for name in names)
+
+
+def _stream(answers: pl.DataFrame, statuses: pl.DataFrame, ages: pl.DataFrame) -> bytes:
     """The answer as an Arrow IPC stream: the columns of one prediction in JSON. Of no statuses there is no column."""
-    ages = _ages(predictions)
     structs = {name: frame.to_struct(name) for name, frame in (("statuses", statuses), ("ages", ages)) if frame.width}
     buffer = io.BytesIO()
-    shown = answers.select(_SHOWN).with_columns(**structs)
+    shown = answers.with_columns(**structs)
     shown.write_ipc_stream(buffer, compat_level=pl.CompatLevel.oldest())  # every reader knows its text
     return buffer.getvalue()
 
 
-def _ages(predictions: ManyPredictions) -> pl.DataFrame:
-    return column_segments.in_seconds(pl.DataFrame(dict(predictions.ages)))
-
-
-def _json(answers: pl.DataFrame, statuses: pl.DataFrame, predictions: ManyPredictions) -> bytes:
+def _json(answers: pl.DataFrame, statuses: pl.DataFrame, ages: pl.DataFrame) -> bytes:
     """The answer as the JSON of other requests."""
-    frames = (answers.select(_SHOWN), statuses, _ages(predictions))
+    frames = (answers, statuses, ages)
     parts = [b'{"predictions":[']
     for first in range(0, answers.height, _JSON_ROWS):
         texts = map(_AS_TEXT, _objects(*(frame.slice(first, _JSON_ROWS) for frame in frames)))
@@ -117,6 +168,6 @@ def _objects(answers: pl.DataFrame, statuses: pl.DataFrame, ages: pl.DataFrame) 
     for row, answer in enumerate(answers.iter_rows(named=True)):
         yield {
             **{name: json_value(value) for name, value in answer.items()},
-            "statuses": of_statuses[row] if of_statuses else {},
+            "statuses": {name: one for name, one in of_statuses[row].items() if one is not None} if of_statuses else {},
             "ages": {name: age for name, age in of_ages[row].items() if age is not None} if of_ages else {},
         }

@@ -56,6 +56,7 @@ def described(app: FastAPI, served: Iterable[ServedVersion], *, needs_key: bool)
     document = get_openapi(title=app.title, version=app.version, routes=app.routes)
     for path in document["paths"].values():
         path.get("get", {"responses": {}})["responses"].pop("422", None)  # a name or a key may be any text
+    _refuse_in_json(document)
     parts = document.setdefault("components", {}).setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):
         parts.pop(unused, None)
@@ -79,6 +80,16 @@ def described(app: FastAPI, served: Iterable[ServedVersion], *, needs_key: bool)
                 [{name: []} for name in _SECURITY_SCHEMES] if "401" in operation["responses"] else []
             )
     return document
+
+
+def _refuse_in_json(document: dict[str, Any]) -> None:
+    """Refusals are JSON, also of a route whose answer is a page, which FastAPI describes alike."""
+    operations = (operation for path in document["paths"].values() for operation in path.values())
+    for operation in operations:
+        for code, answer in operation["responses"].items():
+            if code != "200" and "content" in answer:
+                (content,) = answer["content"].values()
+                answer["content"] = {"application/json": content}
 
 
 def body_in(schema: dict[str, Any], parts: dict[str, Any], prefix: str = "") -> dict[str, Any]:

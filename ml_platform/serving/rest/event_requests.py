@@ -11,9 +11,11 @@ from ml_platform.serving.events.labels import LabelEvents
 from ml_platform.serving.events.tables import EventTable
 from ml_platform.serving.logged_predictions import ID_PATTERN
 from ml_platform.serving.rest.field_types import field_type
-from ml_platform.serving.rest.models import CONFIG, model_of_columns, values_of
+from ml_platform.serving.rest.models import CONFIG, column_description, model_of_columns, values_of
+from ml_platform.spec.contract_rules import contract_rules
 
 MAX_EVENTS = 1_000  # of one request
+_APPLIED = "A row that breaks a rule of the contract (`x-contract`) is refused."
 BY_KEY, BY_PREDICTION = "labels by key", "labels by prediction"  # where an error of `labels_adapter` begins
 
 
@@ -39,16 +41,18 @@ def event_model(
     kind_of_row: what a row of some columns is called.
     """
     contract = table.table.contract.columns()
+    rules = contract_rules(table.table.contract, table.columns)
     fields: dict[str, Any] = {}
     for name, dtype in table.columns.items():
         if columns is not None and name not in columns:
             continue
         kind = field_type(dtype)
-        fields[name] = (kind | None if contract[name].nullable else kind, {"description": _described(table, name)})
-    return model_of_columns(f"{table.name}_{'Event' if columns is None else kind_of_row}", fields)
+        described = column_description(_title(table, name), rules[name])
+        fields[name] = (kind | None if contract[name].nullable else kind, described)
+    return model_of_columns(f"{table.name}_{'Event' if columns is None else kind_of_row}", fields, _APPLIED)
 
 
-def _described(table: EventTable, name: str) -> str:
+def _title(table: EventTable, name: str) -> str:
     roles = ((table.table.event_time, "event time"), (table.table.known_at, "when it became known"))
     role = [role for column, role in roles if column == name] or ["key" if name in table.table.key else "column"]
     return f"{role[0]}, {table.table.columns[name]}"

@@ -121,7 +121,13 @@ async def read_body(request: Request, pipeline: str, most: int) -> bytes:
 
 
 async def answers_of(
-    service: Service, served: ServedVersion, body: bytes, parsed: Callable[[bytes], PredictRequest], started: float
+    service: Service,
+    served: ServedVersion,
+    body: bytes,
+    parsed: Callable[[bytes], PredictRequest],
+    started: float,
+    *,
+    alone: bool = False,
 ) -> list[dict[str, Any]]:
     """The answers for a body, in the order of its rows.
 
@@ -131,6 +137,7 @@ async def answers_of(
         body: As it came.
         parsed: Reads it. May raise ValidationError and FeatureError.
         started: When the request came, by `time.perf_counter`.
+        alone: Whether it asks for that version by its number: a canary answers no row then.
 
     Raises:
         RequestRefused: When the body is not valid, cannot be answered, or has to wait for too many others.
@@ -145,10 +152,10 @@ async def answers_of(
     try:
         request = asked() if len(body) <= _INLINE_BYTES else None
         if request is not None and len(request.rows) <= _INLINE_ROWS and not request.contributions:
-            return service.predict(served, request)
+            return service.predict(served, request, alone=alone)
         if service.queued >= MAX_QUEUED:
             raise RequestRefused(429, "Too many larger requests wait.", "Ask again in a second.", name, _LATER)
-        return await service.beside(lambda: service.predict(served, request or asked()))
+        return await service.beside(lambda: service.predict(served, request or asked(), alone=alone))
     except ValidationError as error:
         raise RequestRefused.of_invalid(error, name) from None
     except (FeatureError, ScoringError) as error:

@@ -1,6 +1,7 @@
 """What Prometheus reads of a service."""
 
 import os
+from collections import Counter as Counts
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -8,14 +9,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from ml_platform.serving.rest import metrics_folder
+from ml_platform.serving.rest.canary_metrics import CanaryMetrics
 
 _MEMORY = Path("/proc/self/statm")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+_AGES = (60.0, 600.0, 3_600.0, 21_600.0, 86_400.0, 604_800.0, 2_592_000.0)
 _SCORES = tuple(step / 10 for step in range(1, 11))
 
 
@@ -56,6 +59,13 @@ class Metrics:
             ["pipeline", "feature", "status"],
             registry=self.registry,
         )
+        self._ages = _ManyValuesHistogram(
+            "ml_platform_feature_age_seconds",
+            "Age of the rows behind looked-up features that may be stale, at the prediction time",
+            ["pipeline", "feature"],
+            buckets=_AGES,
+            registry=self.registry,
+        )
         self._errors = Counter(
             "ml_platform_unanswered_requests",
             "Requests that were not answered",
@@ -71,6 +81,7 @@ class Metrics:
             ["pipeline", "version", "outcome"],
             registry=self.registry,
         )
+        self.canaries = CanaryMetrics(self.registry)
         self.event_backlog_bytes = Gauge(
             "ml_platform_event_backlog_bytes",
             "Bytes of events that are not landed yet",
@@ -98,42 +109,35 @@ class Metrics:
         self._memory.set(pages * _PAGE)
 
     def of_request(
-        self,
-        pipeline: str,
-        version: int,
-        answers: Sequence[Mapping[str, Any]],
-        predict_seconds: float,
-        log_seconds: float,
+        self, pipeline: str, answers: Sequence[Mapping[str, Any]], predict_seconds: float, log_seconds: float
     ) -> None:
         """Count what one request was answered with; seconds of features and model, and of the log."""
-        named = str(version)
-        self._of(self._predictions, pipeline, named).inc(len(answers))
+        for version, rows in Counts(answer["version"] for answer in answers).items():
+            self._of(self._predictions, pipeline, str(version)).inc(rows)
         self.stage(pipeline, "predict", predict_seconds)
         self.stage(pipeline, "log", log_seconds)
-        scores = self._of(self._scores, pipeline, named)
         for answer in answers:
-            scores.observe(answer["score"])
+            self._of(self._scores, pipeline, str(answer["version"])).observe(answer["score"])
             for feature, status in answer["statuses"].items():
                 self._of(self._statuses, pipeline, feature, status).inc()
+            for feature, age in answer["ages"].items():
+                self._of(self._ages, pipeline, feature).observe(age)
 
     def of_many(
-        self,
-        pipeline: str,
-        version: int,
-        scores: npt.NDArray[np.float64],
-        statuses: Mapping[str, Mapping[str, int]],
-        predict_seconds: float,
-        log_seconds: float,
+        self, pipeline: str, version: int, scores: npt.NDArray[np.float64], statuses: Mapping[str, Mapping[str, int]]
     ) -> None:
-        """As `of_request`, of many rows: their scores, and how many have each status, by feature."""
+        """As `of_request`, of many rows of one version: their scores, and how many have each status, by feature."""
         named = str(version)
         self._of(self._predictions, pipeline, named).inc(len(scores))
-        self.stage(pipeline, "predict", predict_seconds)
-        self.stage(pipeline, "log", log_seconds)
         self._of(self._scores, pipeline, named).observe_many(scores)
         for feature, counts in statuses.items():
             for status, count in counts.items():
                 self._of(self._statuses, pipeline, feature, status).inc(count)
+
+    def ages_of_many(self, pipeline: str, ages: Mapping[str, npt.NDArray[np.float64]]) -> None:
+        """Ages of features of many rows, in seconds, by feature; none of them is NaN."""
+        for feature, values in ages.items():
+            self._of(self._ages, pipeline, feature).observe_many(values)
 
     def stage(self, pipeline: str, name: str, seconds: float) -> None:
         """Seconds that one stage of a request took."""
@@ -156,8 +160,15 @@ class Metrics:
 
     def page(self) -> bytes:
         """All figures in Prometheus' text format: those of all workers, where this process is one of several."""
+        return generate_latest(self._registry_of_all())
+
+    def families(self) -> list[Metric]:
+        """The same as values."""
+        return list(self._registry_of_all().collect())
+
+    def _registry_of_all(self) -> CollectorRegistry:
         if not metrics_folder.is_used():
-            return generate_latest(self.registry)
+            return self.registry
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library has no types
-        return generate_latest(registry)
+        return registry

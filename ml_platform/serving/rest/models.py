@@ -5,11 +5,29 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from ml_platform.spec.contract_rules import rules_in_words
+
 CONFIG = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
 
-def model_of_columns(name: str, fields: Mapping[str, tuple[Any, Mapping[str, Any]]]) -> type[BaseModel]:
+def column_description(title: str, rules: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments for `Field` of a column: the title, then what the contract says, in words and as `x-contract`.
+
+    >>> column_description("input, Float64", {"nullable": False, "unit": "km"})
+    {'description': 'input, Float64: km', 'json_schema_extra': {'x-contract': {'nullable': False, 'unit': 'km'}}}
+    """
+    if not rules:
+        return {"description": title}
+    described = ": ".join(filter(None, [title, rules_in_words(rules)]))
+    return {"description": described, "json_schema_extra": {"x-contract": dict(rules)}}
+
+
+def model_of_columns(
+    name: str, fields: Mapping[str, tuple[Any, Mapping[str, Any]]], described: str | None = None
+) -> type[BaseModel]:
     """A model with these fields and no others: the type and the arguments for `Field` of each, by column.
+
+    `described` is for readers of its schema.
 
     Its attributes have names of their own, since pydantic has a use for some that a column may have, such as
     `model_config` and `copy`. Bodies, error locations and the schema have the columns.
@@ -18,7 +36,7 @@ def model_of_columns(name: str, fields: Mapping[str, tuple[Any, Mapping[str, Any
         f"column_{number}": (kind, Field(alias=column, **arguments))
         for number, (column, (kind, arguments)) in enumerate(fields.items())
     }
-    return create_model(name, __config__=CONFIG, **aliased)
+    return create_model(name, __config__=CONFIG, __doc__=described, **aliased)
 
 
 def values_of(rows: Sequence[BaseModel]) -> list[dict[str, Any]]:

@@ -120,7 +120,7 @@ def response(
     Args:
         request: Checked by `check_outputs`.
         predictor: What answered.
-        name: Of the model.
+        name: Of the model. Its version is named where one version answered all rows, and in `version` of each row.
         answers: One a row, as the service's own requests get them.
     """
     asked = {output.name for output in request.outputs or ()}
@@ -135,14 +135,16 @@ def response(
             values = [score for scores in values for score in scores]
         outputs.append({"name": output, "datatype": kind, "shape": shape, "data": values})
     echoed = {"id": request.id} if request.id is not None else {}
-    return {"model_name": name, "model_version": str(predictor.version), **echoed, "outputs": outputs}
+    versions = {answer["version"] for answer in answers}
+    named = {"model_version": str(versions.pop())} if len(versions) == 1 else {}
+    return {"model_name": name, **named, **echoed, "outputs": outputs}
 
 
 def _outputs(predictor: OnlinePredictor) -> dict[str, str]:
     """Name → datatype of what a model answers."""
     several = {"scores": "FP64"} if predictor.task == "multiclass" else {}
     decided = {"class": "BYTES"} if predictor.task != "regression" else {}
-    return {"score": "FP64", **several, **decided, "id": "BYTES", "key": "BYTES"}
+    return {"score": "FP64", **several, **decided, "id": "BYTES", "key": "BYTES", "version": "INT64"}
 
 
 def _values(tensor: Tensor) -> list[Any]:

@@ -67,7 +67,7 @@ def add_routes(app: FastAPI, service: Service, access: Access, faults: Callable[
             open_inference.check_outputs(tensors[0], served.predictor)  # before anything is predicted and logged
             return to_predict_request(served.request.validate_json(json.dumps({"rows": rows})))
 
-        answers = await answers_of(service, served, body, rows, started)
+        answers = await answers_of(service, served, body, rows, started, alone=number is not None)
         return as_json(open_inference.response(tensors[0], served.predictor, name, answers))
 
 

@@ -12,35 +12,52 @@ from ml_platform.errors import FeatureError
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.online.answering import Adjustments
 from ml_platform.serving.rest.field_types import field_type
-from ml_platform.serving.rest.models import CONFIG, model_of_columns, values_of, values_that_were_set
+from ml_platform.serving.rest.models import (
+    CONFIG,
+    column_description,
+    model_of_columns,
+    values_of,
+    values_that_were_set,
+)
 
 MAX_ROWS = 1_000  # of one JSON request
 BODY_BYTES = 4_000_000
 
 
-def row_model(definition: FeatureDefinition) -> type[BaseModel]:
+_DESCRIBED = (
+    "One example. `x-contract` of a field is what the contract of its table says. It is described and not applied: a "
+    "row that breaks it is answered here, and quarantined, without a prediction, where it arrives in a file."
+)
+_NOTHING: Mapping[str, Any] = {}
+
+
+def row_model(definition: FeatureDefinition, contract: Mapping[str, Any] = _NOTHING) -> type[BaseModel]:
     """One example: its key, its prediction time and its inputs, all of them, and nothing else.
 
     An input may be null, which is an unknown value; a field that is left out is refused, since a name that is spelt
-    wrongly would be the same.
+    wrongly would be the same. contract: `Bundle.contract`, for descriptions.
     """
     required = {*definition.keys, definition.at}
     fields: dict[str, Any] = {}
     for name, dtype in definition.row_schema.items():
         kind = field_type(dtype)
         title = "prediction time" if name == definition.at else "key" if name in definition.keys else "input"
-        fields[name] = (kind if name in required else kind | None, {"description": f"{title}, {dtype}"})
-    return model_of_columns("Row", fields)
+        fields[name] = (
+            kind if name in required else kind | None,
+            column_description(f"{title}, {dtype}", contract.get(name, {})),
+        )
+    return model_of_columns("Row", fields, _DESCRIBED if contract else None)
 
 
-def request_adapter(definition: FeatureDefinition) -> TypeAdapter[Any]:
+def request_adapter(definition: FeatureDefinition, contract: Mapping[str, Any] = _NOTHING) -> TypeAdapter[Any]:
     """Validates the body of a request: `{"rows": [...], "overrides": [...], "max_staleness": {...},
     "contributions": false}`.
 
-    All but the rows may be left out (S44). `to_predict_request` turns what it gives into examples and adjustments.
+    contract: `Bundle.contract`, for descriptions. All but the rows may be left out (S44). `to_predict_request` turns
+    what it gives into examples and adjustments.
     """
     fields: dict[str, Any] = {
-        "rows": (GenericAlias(list, (row_model(definition),)), Field(min_length=1, max_length=MAX_ROWS))
+        "rows": (GenericAlias(list, (row_model(definition, contract),)), Field(min_length=1, max_length=MAX_ROWS))
     }
     overrides = {output: definition.outputs[output] for form in definition.joined for output in form.outputs}
     if overrides:

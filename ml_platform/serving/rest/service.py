@@ -21,6 +21,7 @@ from ml_platform.models import bundle as bundles
 from ml_platform.serving.online import OnlinePredictor
 from ml_platform.serving.online_store import Deployment, ServedStore
 from ml_platform.serving.prediction_log import PredictionLog
+from ml_platform.serving.rest.canary_request import AnsweredRow, AnsweredRows, CanaryRequest, ServedCanary, whole
 from ml_platform.serving.rest.metrics import Metrics
 from ml_platform.serving.rest.records import answer_of, record_of
 from ml_platform.serving.rest.request_model import PredictRequest, request_adapter
@@ -61,6 +62,8 @@ class Service:
         self, blobs: bundles.BlobReader, store: ServedStore, logs: Path, budget: int, pipelines: Collection[str]
     ) -> None:
         self.metrics = Metrics()
+        self.canaries: Mapping[str, ServedCanary] = {}  # by pipeline; replaced as a whole
+        self.ended_canaries: Mapping[str, Deployment] = {}  # that the service took back; likewise
         self.challengers: Mapping[str, Deployment] = {}  # by pipeline; likewise replaced as a whole
         self.served: Mapping[str, ServedVersion] = {}  # replaced as a whole: the event loop iterates over it
         self.faults: Mapping[str, str] = {}  # pipeline → why its newest deployment does not answer; likewise
@@ -113,34 +116,76 @@ class Service:
             except Exception as error:  # a bundle may hold anything: one pipeline's fault stops no other pipeline
                 _log.exception("Version %s of %s cannot be loaded", deployment.version, name)
                 faults[name] = f"Version {deployment.version} cannot be loaded: {first_line(error)}."
+        self.canaries = self._canaries(served)
         challengers = self._store.deployments("challenger")
         self.challengers = {name: one for name, one in challengers.items() if name in served}
         self.served, self.faults, self._changes = served, faults, changes
 
-    def predict(self, served_version: ServedVersion, request: PredictRequest) -> list[dict[str, Any]]:
-        """Answer a validated request and log it before anybody hears the answers."""
-        predictor, name = served_version.predictor, served_version.deployment.pipeline
-        answers, lines = [], []
-        moment = datetime.now(UTC)
+    def predict(
+        self, served_version: ServedVersion, request: PredictRequest, *, alone: bool = False
+    ) -> list[dict[str, Any]]:
+        """Answer a validated request and log it before anybody hears the answers. alone: a canary answers no row."""
+        name, canary = served_version.deployment.pipeline, None if alone else self._answering_canary(served_version)
+        shared = (
+            CanaryRequest(served_version.predictor, canary, contributions=request.contributions) if canary else None
+        )
+        predictor, moment = served_version.predictor, datetime.now(UTC)
         requested = moment.isoformat(timespec="microseconds")
         started = time.perf_counter()
-        predictions = predictor.predict_each(request.rows, request.adjustments)
-        for row, adjustments, prediction in zip(request.rows, request.adjustments, predictions, strict=True):
-            answer = answer_of(predictor, row, prediction, uuid.uuid4().hex)
+        rows = (
+            shared.answer_each(request.rows, request.adjustments)
+            if shared
+            else [
+                AnsweredRow(predictor, "champion", prediction)
+                for prediction in predictor.predict_each(request.rows, request.adjustments)
+            ]
+        )
+        answers, lines = [], []
+        for row, adjustments, answered in zip(request.rows, request.adjustments, rows, strict=True):
+            answer = answer_of(answered.predictor, row, answered.prediction, uuid.uuid4().hex)
             answers.append(answer)
-            lines.append(record_of(predictor, row, adjustments, prediction, answer, requested))
+            lines.append(
+                record_of(
+                    answered.predictor, row, adjustments, answered.prediction, answer, requested, role=answered.role
+                )
+            )
+        champions = [number for number, one in enumerate(rows) if one.role == "champion"]
         if request.contributions:
-            for answer, added in zip(answers, predictor.contributions(request.rows, predictions), strict=True):
-                answer["contributions"] = added
+            predictions = [rows[number].prediction for number in champions]
+            asked = [request.rows[number] for number in champions]
+            added = predictor.contributions(asked, predictions) if champions else []
+            for answer, one in zip(answers, rows, strict=True):
+                answer["contributions"] = one.contributions
+            for number, of_row in zip(champions, added, strict=True):
+                answers[number]["contributions"] = of_row
         predicted = time.perf_counter()
         with self._log_lock:
             served_version.log.append(lines)
-        self.metrics.of_request(name, predictor.version, answers, predicted - started, time.perf_counter() - predicted)
+        self.metrics.of_request(name, answers, predicted - started, time.perf_counter() - predicted)
+        if canary and shared:
+            self.metrics.canaries.count(name, canary.deployment.version, shared.counts)
         challenger = self.challengers.get(name)
-        if challenger is not None:
-            identities = [answer["id"] for answer in answers]
-            self._shadows.offer(ShadowRequest(challenger, moment, identities, request.rows, request.adjustments))
+        if challenger is not None and champions:
+            self._shadows.offer(
+                ShadowRequest(
+                    challenger,
+                    moment,
+                    [answers[number]["id"] for number in champions],
+                    [request.rows[number] for number in champions],
+                    [request.adjustments[number] for number in champions],
+                )
+            )
         return answers
+
+    def predict_many(self, served_version: ServedVersion, rows: pl.DataFrame) -> list[AnsweredRows]:
+        """Answer many rows, which are logged by the caller, in one part for each version that answers."""
+        canary = self._answering_canary(served_version)
+        if canary is None:
+            return whole(served_version.predictor, rows)
+        shared = CanaryRequest(served_version.predictor, canary)
+        parts = shared.answer_many(rows)
+        self.metrics.canaries.count(served_version.deployment.pipeline, canary.deployment.version, shared.counts)
+        return parts
 
     def shadow_many(self, name: str, requested: datetime, identities: pl.Series, rows: pl.DataFrame) -> None:
         """Let the challenger of a pipeline answer, too, what was answered and logged; nobody waits for it."""
@@ -156,6 +201,11 @@ class Service:
         age = datetime.now(UTC) - datetime.fromisoformat(prediction["scored_at"])
         return {"key": key, **prediction, "age_seconds": age.total_seconds()}
 
+    def note_backlogs(self) -> None:
+        """Set the figures of what the logs hold that is not in the lake yet."""
+        for name, served in self.served.items():
+            self.metrics.prediction_log_bytes.labels(name).set(served.log.backlog)
+
     async def beside(self, work: Callable[[], T]) -> T:
         """What `work` gives, in the thread of larger requests, so that the event loop answers others meanwhile."""
         self.queued += 1
@@ -164,18 +214,50 @@ class Service:
         finally:
             self.queued -= 1
 
+    def _answering_canary(self, served_version: ServedVersion) -> ServedCanary | None:
+        """The canary beside a version; None where it was compared with another champion, which is no more."""
+        canary = self.canaries.get(served_version.deployment.pipeline)
+        return canary if canary is not None and canary.terms.champion == served_version.deployment.version else None
+
+    def _canaries(self, served: Mapping[str, ServedVersion]) -> Mapping[str, ServedCanary]:
+        """The canaries of now; one that cannot be loaded is there without a predictor, so that its rows count."""
+        canaries, deployments = dict[str, ServedCanary](), self._store.deployments("canary")
+        self.metrics.canaries.show([one for name, one in deployments.items() if name in self._pipelines])
+        self.ended_canaries = {name: one for name, one in deployments.items() if one.terms and one.terms.evidence}
+        for name, deployment in deployments.items():
+            terms = deployment.terms
+            if terms is None or terms.ended or name not in served:
+                continue
+            previous = self.canaries.get(name)
+            if previous is not None and previous.deployment == deployment:
+                canaries[name] = previous
+                continue
+            canary = ServedCanary(deployment, None)
+            try:
+                bundle = bundles.load(self._blobs, deployment.bundle)
+                canary = ServedCanary(deployment, OnlinePredictor(bundle, deployment.version, self._store))
+            except Exception as error:  # a bundle may hold anything: the champion answers
+                canary.report(error)
+            canaries[name] = canary
+        return canaries
+
     def _watch(self) -> None:
+        retry_at = 0.0  # by the monotonic clock
         while True:
             try:
                 self.metrics.memory()
-                self.take_up_changes()
+                if time.monotonic() >= retry_at or self._store.changes() != self._changes:
+                    retry_at = 0.0
+                    self.take_up_changes()
+                    if self.faults:
+                        retry_at = time.monotonic() + _RETRY
                 with self._log_lock:
                     for log in self._open_logs.values():
                         log.seal_old()
             except Exception as error:  # the store or the disk may be busy or gone for a while: /readyz says so
                 self.faults = {**self.faults, SERVICE: first_line(error)}
             self._looked.set()
-            if self._stopped.wait(_RETRY if self.faults else POLL):
+            if self._stopped.wait(POLL):
                 return
 
     def _loaded(self, deployment: Deployment) -> ServedVersion:
@@ -186,4 +268,5 @@ class Service:
         name = deployment.pipeline
         if name not in self._open_logs:  # one log a pipeline: requests under way may write to it after a change
             self._open_logs[name] = PredictionLog(self._logs / name, budget=self._budget)
-        return ServedVersion(deployment, predictor, request_adapter(predictor.definition), self._open_logs[name])
+        request = request_adapter(predictor.definition, bundle.contract)
+        return ServedVersion(deployment, predictor, request, self._open_logs[name])

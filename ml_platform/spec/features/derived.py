@@ -1,8 +1,8 @@
 """`Derived`: expressions over the example and its other features (S7)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import polars as pl
 
@@ -46,6 +46,10 @@ class Derived(FeatureWord):
     def outputs(self) -> tuple[str, ...]:
         """The names of the expressions."""
         return tuple(self.expressions)
+
+    def without(self, outputs: Collection[str]) -> tuple[Self, ...]:
+        kept = {name: expression for name, expression in self.expressions.items() if name not in outputs}
+        return (type(self)(kept),) if kept else ()
 
     def in_words(self, phrases: Phrases) -> dict[str, str]:
         return {

@@ -1,7 +1,8 @@
 """`Latest`: columns of the latest row (S10)."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any, Self
 
 import polars as pl
 
@@ -53,6 +54,10 @@ class Latest(JoinedFeature):
     @property
     def outputs(self) -> tuple[str, ...]:
         return tuple(f"{self.prefix}__{column}" for column in self.take)
+
+    def without(self, outputs: Collection[str]) -> tuple[Self, ...]:
+        kept = [column for column, output in zip(self.take, self.outputs, strict=True) if output not in outputs]
+        return (replace(self, take=kept),) if kept else ()
 
     @property
     def status(self) -> str:

@@ -1,7 +1,8 @@
 """`Lookup`: columns of a table without time (S12)."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar, Self
 
 import polars as pl
 
@@ -37,6 +38,10 @@ class Lookup(JoinedFeature):
     @property
     def outputs(self) -> tuple[str, ...]:
         return tuple(f"{self.as_ or self.table}__{column}" for column in self.take)
+
+    def without(self, outputs: Collection[str]) -> tuple[Self, ...]:
+        kept = [column for column, output in zip(self.take, self.outputs, strict=True) if output not in outputs]
+        return (replace(self, take=kept),) if kept else ()
 
     @property
     def status(self) -> str:

@@ -1,7 +1,8 @@
 """`Window`: aggregates over the rows of a span of time before the prediction time (S9)."""
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any, Literal, Self
 
 import polars as pl
 from pydantic import Field
@@ -89,6 +90,14 @@ class Window(JoinedFeature):
     @property
     def outputs(self) -> tuple[str, ...]:
         return tuple(self.output(agg, span) for span in self.over for agg in self.agg)
+
+    def without(self, outputs: Collection[str]) -> tuple[Self, ...]:
+        """One window for each set of spans: a window has all of its aggregates over all of its spans."""
+        aggregates_by_spans: dict[tuple[str, ...], list[Aggregate]] = {}
+        for agg in self.agg:
+            spans = tuple(span for span in self.over if self.output(agg, span) not in outputs)
+            aggregates_by_spans.setdefault(spans, []).append(agg)
+        return tuple(replace(self, agg=aggs, over=spans) for spans, aggs in aggregates_by_spans.items() if spans)
 
     @property
     def keys(self) -> dict[str, str]:

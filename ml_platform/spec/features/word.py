@@ -1,10 +1,10 @@
 """The interface that every declared feature implements, so that no other code asks for its kind."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import polars as pl
 
@@ -72,6 +72,13 @@ class FeatureWord(ABC):
     @abstractmethod
     def outputs(self) -> tuple[str, ...]:
         """The names of the columns that the feature produces, in order."""
+
+    def without(self, outputs: Collection[str]) -> tuple[Self, ...]:
+        """The words that declare the other outputs only, none where no other is. Raises DeclarationError.
+
+        A word with one output is kept or dropped; one with several says how it is reduced.
+        """
+        return () if set(self.outputs) <= set(outputs) else (self,)
 
     @abstractmethod
     def in_words(self, phrases: Phrases) -> dict[str, str]:

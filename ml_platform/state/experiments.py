@@ -1,0 +1,272 @@
+"""The records of experiments: what was changed, what it was trained on, and how it compares with the champion (S46).
+
+Their times come from the machine's clock as it is: they order nothing, so an experiment leaves the platform's clock
+alone.
+"""
+
+import json
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
+from typing import Any, Literal, cast
+
+from sqlalchemy import Select, delete, insert, select, update
+
+from ml_platform.errors import NotFoundError, StateError
+from ml_platform.lake.work_marks import at_work
+from ml_platform.state.database import AnyRow, State
+from ml_platform.state.experiment_tables import experiment_details, experiment_outputs, experiment_uses
+from ml_platform.state.experiment_tables import experiments as table
+from ml_platform.state.json_columns import JsonColumn
+
+Status = Literal["running", "done", "failed", "interrupted"]
+_JSON = ("changes", "parameters", "metrics", "tags")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference of a declaration: where it is, and the value before and after; None where there is none."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment. `id` is 0 before it is on record.
+
+    training_key: the content key of the model, as of a candidate. training_set, bundle, base: digests of blobs, empty
+                  before they are made; `base` is the declaration that was changed.
+    champion:     the version that it is compared with; None without one.
+    value:        the headline `metric` on the holdout. difference, low, high: from the champion on the same rows, with
+                  the 95 % interval, positive where the experiment is better; None where they are not comparable.
+    metrics:      metric → value on the holdout.
+    """
+
+    pipeline: str
+    partition: str
+    content_key: str
+    training_key: str
+    base: str
+    changes: tuple[Change, ...]
+    metric: str
+    who: str
+    started_at: datetime
+    name: str = ""
+    tags: tuple[str, ...] = ()
+    champion: int | None = None
+    status: Status = "running"
+    training_set: str = ""
+    bundle: str = ""
+    value: float | None = None
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    error: str = ""
+    ended_at: datetime | None = None
+    id: int = 0
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None while it runs."""
+        return None if self.ended_at is None else (self.ended_at - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True)
+class Details:
+    """What only one experiment at a time is asked for, as JSON values.
+
+    bounds:      of the parts of its training set, as of a version.
+    comparisons: with the champion, one for each metric and segment (`experiments.judging.Comparison`).
+    verdicts:    one for each gate and segment. curves: name → points.
+    incomparable: why it is not compared with the champion; empty where it is, or where there is no champion.
+    """
+
+    bounds: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    durations: Mapping[str, Any] = field(default_factory=dict)
+    comparisons: Sequence[Mapping[str, Any]] = ()
+    verdicts: Sequence[Mapping[str, Any]] = ()
+    curves: Mapping[str, Any] = field(default_factory=dict)
+    incomparable: str = ""
+
+
+MARK = "experiment-"  # of the process that works on it, before its number
+_COLUMNS = [one.name for one in fields(Experiment)]
+_SELECTED = [table.c[name] for name in _COLUMNS]
+
+
+def begin(state: State, experiment: Experiment) -> Experiment:
+    """Put an experiment on record as running; with its number."""
+    with state.writing() as connection:
+        key = connection.execute(insert(table).values(_stored(experiment))).inserted_primary_key
+    assert key is not None  # the database numbers them
+    return replace(experiment, id=int(key[0]))
+
+
+def finish(
+    state: State, experiment: Experiment, details: Details | None = None, uses: Collection[str] = ()
+) -> Experiment:
+    """Put the end of an experiment on record, with the content keys of the outputs that it uses."""
+    ended = replace(experiment, ended_at=datetime.now(UTC))
+    with state.writing() as connection:
+        values = {name: value for name, value in _stored(ended).items() if name != "tags"}  # people add some meanwhile
+        connection.execute(update(table).where(table.c.id == ended.id).values(values))
+        if details is not None:
+            more = {one.name: _json(getattr(details, one.name)) for one in fields(Details)}
+            connection.execute(insert(experiment_details).values(experiment_id=ended.id, **more))
+        for key in sorted(uses):
+            connection.execute(insert(experiment_uses).values(experiment_id=ended.id, content_key=key))
+    return ended
+
+
+def alive(state: State) -> set[int]:
+    """The numbers of the experiments whose process lives."""
+    names = (name.removeprefix(MARK) for name in at_work(state.settings.lake) if name.startswith(MARK))
+    return {int(name) for name in names if name.isdecimal()}
+
+
+def end_dead(state: State) -> int:
+    """Put on record that running experiments whose process is gone were interrupted; how many."""
+    mine = select(table.c.id).where(table.c.status == "running")
+    if state.first(mine) is None:
+        return 0
+    with state.writing() as connection:  # who begins or ends meanwhile waits
+        gone = {number for (number,) in state.rows(mine)} - alive(state)
+        values = {"status": "interrupted", "error": "Its process ended without a word."}
+        connection.execute(update(table).where(table.c.id.in_(sorted(gone))).values(values))
+    return len(gone)
+
+
+def of(state: State, pipeline: str | None = None) -> list[Experiment]:
+    """The experiments of a pipeline, or all, newest first."""
+    return [_experiment(row) for row in state.rows(_chosen(pipeline))]
+
+
+def listed(state: State, pipeline: str | None = None, *, number: int | None = None) -> list[dict[str, Any]]:
+    """The same, or the one of that number, as plain values by field: of many in a third of the time.
+
+    Raises NotFoundError for a number that is none.
+    """
+    chosen = _chosen(pipeline) if number is None else _chosen(pipeline).where(table.c.id == number)
+    rows = state.rows(chosen)
+    if number is not None and not rows:
+        raise _not_found(number)
+    columns: dict[str, Sequence[Any]] = dict(zip(_COLUMNS, zip(*rows, strict=True), strict=True)) if rows else {}
+    for name in ("changes", "tags"):
+        columns[name] = json.loads(f"[{','.join(columns.get(name, ()))}]")
+    for name in ("parameters", "metrics"):  # most lists look at none of them
+        columns[name] = JsonColumn(columns.get(name, ())).cells()
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _chosen(pipeline: str | None) -> Select[Any]:
+    chosen = select(*_SELECTED).order_by(table.c.id.desc())
+    return chosen if pipeline is None else chosen.where(table.c.pipeline == pipeline)
+
+
+def experiment(state: State, number: int) -> Experiment:
+    """One experiment. Raises NotFoundError."""
+    row = state.first(select(*_SELECTED).where(table.c.id == number))
+    if row is None:
+        raise _not_found(number)
+    return _experiment(row)
+
+
+def _not_found(number: int) -> NotFoundError:
+    return NotFoundError("experiment", number, remedy="`ml-platform runs` lists those on record.")
+
+
+def done_by_key(state: State, content_key: str) -> Experiment | None:
+    """The newest finished experiment with that content key, if any."""
+    mine = (table.c.content_key == content_key) & (table.c.status == "done")
+    row = state.first(select(*_SELECTED).where(mine).order_by(table.c.id.desc()).limit(1))
+    return None if row is None else _experiment(row)
+
+
+def done_by_training(state: State, training_key: str) -> Experiment | None:
+    """The newest finished experiment whose model has that content key, if any."""
+    mine = (table.c.training_key == training_key) & (table.c.status == "done")
+    row = state.first(select(*_SELECTED).where(mine).order_by(table.c.id.desc()).limit(1))
+    return None if row is None else _experiment(row)
+
+
+def details(state: State, number: int) -> Details:
+    """The details of one experiment; empty of one that did not finish."""
+    columns = [experiment_details.c[one.name] for one in fields(Details)]
+    row = state.first(select(*columns).where(experiment_details.c.experiment_id == number))
+    return Details() if row is None else Details(*map(json.loads, row))
+
+
+def remove(state: State, number: int) -> None:
+    """Remove an experiment and what no other one uses. Its blobs are removed by maintenance.
+
+    Raises NotFoundError, and StateError for one that runs.
+    """
+    with state.writing() as connection:
+        if experiment(state, number).status == "running":
+            raise StateError(f"Experiment {number} is running.", remedy="End it first.")
+        connection.execute(delete(table).where(table.c.id == number))
+        forget_unused(state)
+
+
+def forget_unused(state: State) -> None:
+    """Forget the outputs that no experiment uses, unless one is running and may be about to."""
+    with state.writing() as connection:
+        if not alive(state):
+            used = select(experiment_uses.c.content_key)
+            connection.execute(delete(experiment_outputs).where(experiment_outputs.c.content_key.not_in(used)))
+
+
+# -- what experiments made -----------------------------------------------------------------
+
+
+def output(state: State, content_key: str) -> tuple[str, dict[str, Any]] | None:
+    """Digest and details of what an experiment made under that content key, if any."""
+    c = experiment_outputs.c
+    row = state.first(select(c.digest, c.details).where(c.content_key == content_key))
+    return None if row is None else (row[0], json.loads(row[1]))
+
+
+def keep_output(state: State, content_key: str, digest: str, kept: Mapping[str, Any]) -> None:
+    """Record what an experiment made, in place of what was there under the key."""
+    with state.writing() as connection:
+        connection.execute(delete(experiment_outputs).where(experiment_outputs.c.content_key == content_key))
+        values = {"content_key": content_key, "digest": digest, "details": json.dumps(dict(kept))}
+        connection.execute(insert(experiment_outputs).values(values))
+
+
+def kept_blobs(state: State) -> set[str]:
+    """The digests of the blobs of all experiments."""
+    columns = (table.c.training_set, table.c.bundle, table.c.base, experiment_outputs.c.digest)
+    return {digest for column in columns for (digest,) in state.rows(select(column).where(column != "").distinct())}
+
+
+def _stored(one: Experiment) -> dict[str, Any]:
+    values = {name: getattr(one, name) for name in _COLUMNS if name != "id"}
+    values["changes"] = [vars(change) for change in one.changes]
+    return values | {name: _json(values[name]) for name in _JSON}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(_plain(value), allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they become texts."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _experiment(row: AnyRow) -> Experiment:
+    values = dict(zip(_COLUMNS, row, strict=True))
+    values |= {name: json.loads(values[name]) for name in _JSON}
+    values["changes"] = tuple(Change(**change) for change in values["changes"])
+    return Experiment(**{**values, "tags": tuple(values["tags"]), "status": cast(Status, values["status"])})

@@ -1,0 +1,76 @@
+"""Two runs as one page: it needs no other file, and all text on it is escaped."""
+
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from ml_platform.escaping import NO_SCRIPT, html_text, one_line, with_policy
+from ml_platform.plots import runs as plots
+from ml_platform.runtime.display import drawn_or_why_not
+from ml_platform.views.run_comparison import Difference, Run
+
+_LONGEST = 160  # characters of a cell
+_STYLE = """body{font:14px system-ui,sans-serif;color:#1f2933;margin:2em auto;max-width:1100px;padding:0 1em}
+table{border-collapse:collapse;margin:.5em 0 1.5em}td,th{border-bottom:1px solid #e3e8ee;padding:.25em .8em;
+text-align:left;vertical-align:top}img{max-width:520px}"""
+
+
+def page(first: Run, second: Run, lines: Sequence[Difference]) -> str:
+    """The page that compares two runs."""
+    names = [first.row["run"], second.row["run"]]
+    title = f"Runs {names[0]} and {names[1]} of {first.row['pipeline']}"
+    facts = ("name", "status", "partition", "who", "started_at", "seconds", "tags", "changes", "metric", "value")
+    parts = [
+        f"<h1>{html_text(title)}</h1>",
+        _table(["", *names], ([name, first.row[name], second.row[name]] for name in facts)),
+    ]
+    for section in dict.fromkeys(line.section for line in lines):
+        rows = ([line.name, line.first, line.second] for line in lines if line.section == section)
+        parts += [f"<h2>{html_text(section.capitalize())}</h2>", _table(["", *names], rows)]
+    parts.append("<h2>Plots</h2>")
+    parts += _plots(first, second)
+    for run in (first, second):
+        if run.verdicts:
+            rows = ([v["gate"], v["slice"], v["outcome"], v.get("value"), v.get("detail", "")] for v in run.verdicts)
+            parts += [f"<h2>Gates of {html_text(run.row['run'])}</h2>"]
+            parts.append(_table(["gate", "segment", "outcome", "value", ""], rows))
+        parts += [f"<p>{html_text(note['who'])}: {html_text(note['text'])}</p>" for note in run.notes]
+    head = f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{html_text(title)}</title>'
+    text = f"{head}<style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>"
+    return with_policy(text, NO_SCRIPT)
+
+
+def _plots(first: Run, second: Run) -> Iterable[str]:
+    for name in dict.fromkeys([*first.curves, *second.curves]):
+        points = {run.row["run"]: run.curves[name] for run in (first, second) if run.curves.get(name)}
+        yield _picture(partial(plots.curves, name, points), name)
+    compared = {run.row["run"]: _with_interval(run) for run in (first, second) if _with_interval(run)}
+    if compared:
+        metric = first.row["metric"] or second.row["metric"] or ""
+        yield _picture(partial(plots.segments, metric, compared), f"{metric} against the champion by segment")
+
+
+def _with_interval(run: Run) -> list[Any]:
+    return [row for row in run.comparisons if row["metric"] == run.row["metric"] and row["low"] is not None]
+
+
+def _picture(draw: Callable[[], bytes], shows: str) -> str:
+    svg = drawn_or_why_not(draw)
+    if isinstance(svg, str):
+        return f"<p>{html_text(svg)}</p>"
+    return f'<img alt="{html_text(shows)}" src="data:image/svg+xml;base64,{b64encode(svg).decode()}">'
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    head = "".join(f"<th>{html_text(name)}</th>" for name in heads)
+    body = "".join("<tr>" + "".join(f"<td>{html_text(_text(value))}</td>" for value in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return one_line("; ".join(map(str, value)) if isinstance(value, list) else str(value), _LONGEST)

@@ -1,0 +1,65 @@
+"""The pages of the service: what is true of it, for people, with nothing that an unfriendly text could run."""
+
+from datetime import UTC, datetime
+
+from ml_platform.serving.rest.metrics import Metrics
+from ml_platform.serving.rest.pages.api import api_page
+from ml_platform.serving.rest.pages.card import card_page
+from ml_platform.serving.rest.pages.figures import figures
+from ml_platform.serving.rest.pages.home import home_page
+
+EVIL = "<script>alert(1)</script>"
+NOW = datetime.now(UTC).isoformat()
+
+
+def model(text: str) -> dict[str, object]:
+    return {
+        "pipeline": "trips",
+        "version": 7,
+        "deployed_at": NOW,
+        "challenger": None,
+        "promotion": {"at": NOW, "action": "rolled_back", "by": text, "why": text, "previous": 8},
+        "challenge": {"version": 6, "at": NOW, "by": text, "why": text},
+        "metrics": {"roc_auc": 0.75},
+        "card": text,
+        "reports": "http://127.0.0.1:3001/trips/index.html",
+        "data": [{"table": text, "filled_at": None, "recorded_at": NOW, "is_newest": False}],
+    }
+
+
+def test_the_page_tells_champion_challenger_data_and_faults() -> None:
+    page = home_page([model("because")], {"trips": "The blob is missing."}, {}, NOW)
+    for shown in (
+        "<b>trips@7</b>",
+        "rolled back by because",
+        "<b>trips@6</b>",
+        "does not shadow",
+        "older rows",
+        "not ready",
+        "The blob is missing.",
+        "roc_auc 0.75",
+    ):
+        assert shown in page
+
+
+def test_no_text_becomes_markup() -> None:
+    document = {
+        "paths": {"/": {"get": {"operationId": EVIL, "summary": EVIL, "responses": {"200": {"description": EVIL}}}}},
+        "components": {"schemas": {"Row": {"properties": {EVIL: {"type": EVIL, "description": EVIL, "enum": [EVIL]}}}}},
+    }
+    for page in (home_page([model(EVIL)], {EVIL: EVIL}, {}, None), api_page(document), card_page(EVIL, 7, EVIL)):
+        assert "<script" not in page and "&lt;script&gt;" in page
+        assert "default-src &#x27;none&#x27;" in page or "default-src 'none'" in page
+
+
+def test_figures_are_those_that_were_counted() -> None:
+    metrics = Metrics()
+    answer = {"score": 0.5, "statuses": {"weather__status": "ok"}, "ages": {"weather__status": 90.0}}
+    metrics.of_request("trips", 7, [answer, answer], 0.0004, 0.0001)
+    metrics.error("trips", 422)
+    metrics.shadows("trips", 6, "failed", 3)
+    mine = figures(metrics.families())["trips"]
+    assert (mine.answered, mine.predictions, mine.refused) == (1, {"7": 2}, {"422": 1})
+    assert mine.shadows == {"failed": 3} and mine.statuses["weather__status"] == {"ok": 2}
+    assert (mine.ages["weather__status"].count, mine.ages["weather__status"].seconds) == (2, 180.0)
+    assert (mine.stages["predict"].bound(0.5), mine.stages["log"].bound(0.95)) == (0.0005, 0.0002)
