@@ -46,6 +46,8 @@ def object_store() -> Iterator[str]:
             "filer.port": filer,
             "s3": "true",
             "s3.port": s3,
+            "s3.port.iceberg": 0,  # not used; its port is fixed, and a second server would find it taken
+            "s3.port.lance": 0,
             "s3.config": folder / "users.json",
         }
         server = subprocess.Popen(
