@@ -53,7 +53,10 @@ class Isotonic:
 
     @classmethod
     def fitted(cls, probabilities: Array, labels: Array) -> "Isotonic":
-        """Pools neighbours until shares rise (Zadrozny & Elkan 2002); a pool is level from its first to its last."""
+        """Pools neighbours until shares rise (Zadrozny & Elkan 2002); a pool is level from its first to its last.
+
+        No share is nearer to 0 or 1 than what `n` rows without an exception can show, 1 / (n + 2) (Laplace).
+        """
         values, of_value, counts = np.unique(probabilities, return_inverse=True, return_counts=True)
         sums = np.bincount(of_value.ravel(), labels).tolist()
         pools: list[tuple[float, int, int, int]] = []  # labels, rows, first and last value
@@ -63,7 +66,8 @@ class Isotonic:
                 later, earlier = pools.pop(), pools.pop()
                 pools.append((earlier[0] + later[0], earlier[1] + later[1], earlier[2], later[3]))
         ends = [(end, total / count) for total, count, first, last in pools for end in dict.fromkeys((first, last))]
-        return cls([float(values[at]) for at, _ in ends], [share for _, share in ends])
+        least = 1.0 / (len(labels) + 2)
+        return cls([float(values[at]) for at, _ in ends], [min(max(share, least), 1.0 - least) for _, share in ends])
 
     def of(self, probabilities: Array) -> Array:
         """The calibrated probabilities."""

@@ -229,6 +229,7 @@ def test_a_canary_ends_when_it_is_stopped_and_when_the_champion_changes(trips: W
             promotions.promote(state, NAME, other, gates, partition="", reason="", actor="test", by_hand=True)
         until(lambda: bool(store.deployments("canary")[NAME].terms.ended))  # by the watch, whatever is filled
         supervisor.run_once()
+        supervisor.settle()
         assert not store.deployments("canary") and store.fillings().keys() <= layouts
         expected = {"stop": 2, "rollback": 1, "promotion": other}[change]
         assert store.deployments()[NAME].version == expected
