@@ -8,6 +8,7 @@ shows them calls one of these functions:
     html_text      within an element or a quoted attribute of HTML or SVG
     script_json    JSON within a script element
     markdown_text  Markdown; `markdown_code` as a code span
+    spreadsheet_text  a cell of CSV
 
 `page_policy` is the second lock: what a page of the platform may load and run.
 """
@@ -22,6 +23,7 @@ from html import escape
 _MEANING = re.compile(r"[\\`*\[\]<>|~&]|(?<!\w)_+|_+(?!\w)")
 _FIRST = re.compile(r"^(\d{0,9})([-+=#.)])(?=[-+=#\s]|$)")  # and at the start: a list, a heading, a line
 _TICKS = re.compile(r"`+")
+_FORMULAS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four are wide forms of the others
 
 
 def printable(text: str) -> str:
@@ -63,6 +65,15 @@ def html_text(text: str) -> str:
     '&lt;b&gt;\\\\x00'
     """
     return escape(printable(text))
+
+
+def spreadsheet_text(text: str) -> str:
+    """The text for a cell of a file that a spreadsheet opens: one that it would take for a formula follows a `'`.
+
+    >>> spreadsheet_text("=1+1"), spreadsheet_text("1+1")
+    ("'=1+1", '1+1')
+    """
+    return f"'{text}" if text.lstrip().startswith(_FORMULAS) else text
 
 
 def script_json(json: str) -> str:

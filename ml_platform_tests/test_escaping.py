@@ -17,6 +17,7 @@ from ml_platform.escaping import (
     policy_of,
     printable,
     script_json,
+    spreadsheet_text,
     with_policy,
 )
 from ml_platform_tests.hostile_text import FILE, HOSTILE, Page, assert_printed, markdown_page
@@ -33,6 +34,15 @@ def test_a_terminal_gets_signs_that_are_printed_and_all_of_them(text: str) -> No
     assert lines(text).count("\n") == text.count("\n")
     assert_printed(lines(text.replace("error", "")))
     shown.encode()  # names of files hold halves of signs, which no terminal takes
+
+
+@given(TEXT)
+def test_no_cell_of_a_spreadsheet_is_a_formula_and_other_texts_are_as_they_are(text: str) -> None:
+    cell = spreadsheet_text(text)
+    assert not cell.strip().startswith(("=", "+", "-", "@"))
+    assert cell in (text, f"'{text}")
+    assert spreadsheet_text("\t=1+1") == "'\t=1+1" and spreadsheet_text("\uff1d1") == "'\uff1d1"
+    assert spreadsheet_text("") == "" and spreadsheet_text("num_leaves=3") == "num_leaves=3"
 
 
 @given(TEXT)

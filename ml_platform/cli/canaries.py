@@ -29,7 +29,7 @@ def canary(
         float, typer.Option(min=0.0, max=1.0, help="The share of its rows that it may fail to answer.")
     ] = 0.01,
     max_latency_ratio: Annotated[
-        float, typer.Option(min=1.0, help="How many times the champion's CPU time a row may take.")
+        float, typer.Option(min=1.0, max=1000.0, help="How many times the champion's CPU time a row may take.")
     ] = 2.0,
     stop: Annotated[bool, typer.Option("--stop", help="End the canary of the pipeline.")] = False,
     why: Annotated[str, typer.Option(help="The reason, kept in the log.")] = "",

@@ -16,6 +16,7 @@ from ml_platform.cli.arguments import AsJson
 from ml_platform.cli.command import Command
 from ml_platform.cli.output import cell, emit_json, emit_lines, emit_table, note, say
 from ml_platform.cli.trying import emit_comparisons, emit_verdicts
+from ml_platform.escaping import spreadsheet_text
 
 if TYPE_CHECKING:
     from ml_platform.lake.blobs import Blobs
@@ -76,6 +77,7 @@ def listed(
         if pipeline and not rows:
             opening.declared(pipeline)  # a name that nobody knows is an error
         shown = _columns(state, columns, rows)
+    recorded = len(rows)
     rows = runs.where(rows, [*(conditions or ()), *(f"tags={one}" for one in tags or ())])
     if sort is not None:
         rows = runs.in_order(rows, sort.removeprefix("-"), reverse=sort.startswith("-"))
@@ -90,7 +92,7 @@ def listed(
     for digest, members in groups:
         title = f"training set {digest[:12] or 'none'}" if group else ""
         table = [{name: _brief(runs.field(row, name)) for name in shown} for row in members]
-        emit_table(table, title=title, empty="Nothing was tried yet: `ml-platform try PIPELINE --set PATH=VALUE`.")
+        emit_table(table, title=title, empty=_why_none(recorded))
     if len(rows) > len(chosen):
         note(f"These are {len(chosen)} of {len(rows):,}; --limit shows more.")
 
@@ -112,6 +114,13 @@ def _columns(state: "State", wanted: str | None, rows: list[dict[str, Any]]) -> 
     return names
 
 
+def _why_none(recorded: int) -> str:
+    """Why no run is listed of so many that are on record."""
+    if recorded:
+        return f"None of the {recorded:,} runs meets the conditions."
+    return "Nothing was tried yet: `ml-platform try PIPELINE --set PATH=VALUE`."
+
+
 def _brief(value: Any) -> Any:
     return "; ".join(map(str, value)) if isinstance(value, list) else value
 
@@ -122,8 +131,16 @@ def _write_csv(rows: list[dict[str, Any]], columns: list[str]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(columns)
     for row in rows:
-        values = (_brief(field(row, name)) for name in columns)
-        writer.writerow([value.isoformat() if hasattr(value, "isoformat") else value for value in values])
+        writer.writerow([_of_spreadsheet(field(row, name)) for name in columns])
+
+
+def _of_spreadsheet(value: Any) -> Any:
+    """A value as a cell of CSV. Numbers stay numbers."""
+    if isinstance(value, list):
+        return "; ".join(spreadsheet_text(str(one)) for one in value)
+    if isinstance(value, str):
+        return spreadsheet_text(value)
+    return value.isoformat() if hasattr(value, "isoformat") else value
 
 
 def show(run: RunName, as_json: AsJson = False) -> None:

@@ -1,7 +1,7 @@
 """When a canary has left its bounds: a pure function of what was measured (S58)."""
 
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import hypot, inf, sqrt
 
 ENOUGH_ANSWERED = 100  # rows that errors are a share of at least
 ENOUGH_TIMED = 200  # rows of each version before their times are compared
@@ -67,7 +67,7 @@ def why_out_of_bounds(figures: CanaryFigures, max_error_share: float, max_latenc
     if min(canary.rows, champion.rows) < ENOUGH_TIMED:
         return ""
     excess = canary.mean - max_latency_ratio * champion.mean
-    noise = sqrt(canary.variance_of_mean + max_latency_ratio**2 * champion.variance_of_mean)
+    noise = hypot(sqrt(canary.variance_of_mean), max_latency_ratio * sqrt(champion.variance_of_mean))
     if excess <= _ERRORS_OF_MEANS * noise:
         return ""
     return (

@@ -1,13 +1,26 @@
 """How a model is trained, split and retrained (S17 to S20)."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from ml_platform.errors import DeclarationError
+from ml_platform.spec.canonical import canonical
 from ml_platform.spec.declared_trainer import TrainerWord
 from ml_platform.spec.durations import microseconds, shortest
 from ml_platform.spec.vocabulary import word
+
+
+def _with_canonical_form(values: dict[str, Any]) -> dict[str, Any]:
+    try:
+        canonical(values)
+    except TypeError as error:
+        raise PydanticCustomError("value", "{why}", {"why": f"it takes numbers, texts and lists: {error}"}) from None
+    return values
+
+
+_Extra = Annotated[dict[str, Any], AfterValidator(_with_canonical_form)]
 
 
 @word
@@ -36,7 +49,7 @@ class LightGBM(TrainerWord):
     min_data_in_leaf: int = Field(default=20, ge=1)
     early_stopping: int | None = Field(default=None, ge=1)
     seed: int = 0
-    extra: dict[str, Any] = Field(default_factory=dict)
+    extra: _Extra = Field(default_factory=dict)
 
 
 @word
@@ -65,7 +78,7 @@ class XGBoost(TrainerWord):
     min_child_weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     early_stopping: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
-    extra: dict[str, Any] = Field(default_factory=dict)
+    extra: _Extra = Field(default_factory=dict)
 
 
 @word

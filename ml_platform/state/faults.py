@@ -10,6 +10,8 @@ from ml_platform.lake.catalog_faults import CHECK_SERVER
 from ml_platform.lake.disk_faults import exhausted
 from ml_platform.lake.lost_catalog import RESTORE
 
+_UNFIT = UnicodeEncodeError, OverflowError  # of a driver: a text with bytes of another encoding, a number too large
+
 
 def raise_as_state_errors(engine: Engine, location: str) -> None:
     """Let every fault of `engine` reach its caller as a StateError.
@@ -46,7 +48,7 @@ def _state_error(context: ExceptionContext, location: str) -> StateError:
             f"The database refused a row: {cause}.",
             remedy="Another process recorded it at the same moment; run again." if doubled else "Report it.",
         )
-    if isinstance(kind, DataError):  # psycopg refuses a NUL in a text, for example
+    if isinstance(kind, DataError) or isinstance(original, _UNFIT):  # psycopg refuses a NUL in a text, for example
         return StateError(
             f"The database cannot hold a value: {cause}.",
             remedy="Nothing was recorded. Remove the value from its source, and run again.",

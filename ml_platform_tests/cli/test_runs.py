@@ -51,6 +51,11 @@ def test_experiments_are_tried_listed_shown_compared_annotated_and_removed(platf
     assert page.read_text().count("data:image/svg+xml") == 3, "ROC, calibration and segments"
     assert with_version.exit_code == 0 and "num_leaves" in with_version.stdout
 
+    assert invoke("runs", "tag", "2", "=1+1", "@sum").exit_code == 0
+    shown = invoke("runs", NAME, "--csv", "--columns", "run,tags,changes").stdout
+    assert "\n2,'=1+1; '@sum; small,num_leaves=5\n" in shown, "a spreadsheet runs no formula"
+    assert "runs meets the conditions" in invoke("runs", NAME, "--where", "name=no such").stdout
+
     assert invoke("runs", "remove", "1").exit_code == 0
     assert invoke("runs", "show", "1").exit_code == 2
     assert "1" not in {row["run"] for row in invoke_json("runs", NAME)}

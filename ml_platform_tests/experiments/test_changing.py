@@ -57,6 +57,8 @@ def test_several_values_make_one_variant_for_each_combination() -> None:
         ("features.9.max_age=3h", ["features.9.max_age", "0 (Derived)", "1 (drivers)"]),
         ("tables.0.description=x", ["tables.0.description", "reads the validated rows as they are"]),
         ("retrain.every=2", ["retrain.every", "when a training takes place"]),
+        ("trainer.extra.lambda_l1=b'x'", ["trainer.extra.lambda_l1", "numbers, texts and lists"]),
+        ("trainer=LightGBM(extra={'lambda_l1': 1j})", ["extra", "numbers, texts and lists"]),
         ("trainer=Linaer()", ["trainer", "Did you mean 'Linear'?"]),
         ("trainer=Prophet2()", ["trainer", "no word 'Prophet2'", "There are", "LightGBM"]),
         ("trainer=Linear(l2=open('x'))", ["trainer", "cannot be read"]),

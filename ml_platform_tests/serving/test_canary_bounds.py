@@ -1,5 +1,7 @@
 """A canary leaves its bounds by evidence, and never by chance or by what all versions suffer."""
 
+from math import inf
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,6 +42,13 @@ def test_latency_is_judged_after_enough_rows_and_beyond_its_noise() -> None:
         figures = CanaryFigures(rows, 0, timed(5 * times[:rows]), timed(times))
         assert bool(why_out_of_bounds(figures, 0.01, 2.0)) == (rows == ENOUGH_TIMED)
     assert not why_out_of_bounds(CanaryFigures(300, 0, timed(2.02 * times[:300]), timed(times)), 0.01, 2.0)
+
+
+def test_a_bound_of_latency_that_nothing_reaches_is_kept_and_the_bound_of_errors_is_as_it_was() -> None:
+    times = np.random.default_rng(7).gamma(4.0, 1e-4, 500)
+    for ratio in (1e200, inf):
+        assert not why_out_of_bounds(CanaryFigures(500, 0, timed(times), timed(times)), 0.01, ratio)
+        assert why_out_of_bounds(CanaryFigures(500, 50, timed(times), timed(times)), 0.01, ratio)
 
 
 def test_a_machine_that_is_busy_for_both_versions_takes_none_back() -> None:

@@ -63,6 +63,13 @@ def test_a_read_only_state_is_never_written_and_one_that_is_missing_is_named(sta
         State(settings.model_copy(update={"data": settings.data / "elsewhere"}), read_only=True)
 
 
+@pytest.mark.parametrize("value", ["\udcff", 10**30], ids=["bytes of another encoding", "a large number"])
+def test_a_value_that_no_database_holds_is_named_and_no_space_is_asked_for(state: State, value: object) -> None:
+    with pytest.raises(StateError, match="The database cannot hold a value") as refused, state.writing() as connection:
+        connection.execute(insert(schema.imports).values(source=value, progress=value))
+    assert "space" not in str(refused.value)
+
+
 def test_the_database_enforces_what_must_never_be_doubled(state: State) -> None:
     from ml_platform.state.versions import register, stored
 
