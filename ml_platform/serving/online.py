@@ -1,9 +1,10 @@
 """Online predictions: one version's features from the online store, then its model, as the batch does (S13)."""
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Any
@@ -44,7 +45,8 @@ class Prediction:
     looked-up feature, `<prefix>__status` → ok, unknown, assumed, stale or overridden. ages: of the rows behind
     features that may be stale, `<prefix>__status` → microseconds from their event to the prediction time, less the
     offset of the feature: what its `max_age` is compared with. snapshots: table → the snapshot of the lake whose rows
-    answered; None where layouts of the table are of several.
+    answered; None where layouts of the table are of several. model_seconds: that the model took, of wall time; of one
+    of many examples, its part.
     """
 
     version: int
@@ -55,6 +57,7 @@ class Prediction:
     statuses: Mapping[str, str]
     ages: Mapping[str, int]
     snapshots: Mapping[str, int | None]
+    model_seconds: float = field(default=0.0, compare=False, repr=False, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,8 @@ class ManyPredictions:
     """The answers for many examples, in their order, as columns of what a `Prediction` has.
 
     answers: score, scores and class. features: the columns of `definition.schema`. ages: in microseconds, null where
-    there is none. snapshots: as of a `Prediction`. definition: of the features.
+    there is none. snapshots: as of a `Prediction`. definition: of the features. model_seconds: that the model took, of
+    wall time.
     """
 
     version: int
@@ -71,6 +75,7 @@ class ManyPredictions:
     ages: Mapping[str, pl.Series]
     snapshots: Mapping[str, int | None]
     definition: FeatureDefinition
+    model_seconds: float
 
     def each(self) -> list[Prediction]:
         """The answers one by one."""
@@ -93,6 +98,7 @@ class ManyPredictions:
                 of_statuses,
                 {name: age for name, age in ages.items() if age is not None},
                 self.snapshots,
+                model_seconds=self.model_seconds / count,
             )
             for (score, scores, class_name), features, of_statuses, ages in zip(
                 self.answers.iter_rows(), *columns, strict=True
@@ -161,14 +167,26 @@ class OnlinePredictor:
         answered = self._features.answer(question, values[len(self._layouts) :], bounds.since, adjustments)
         features = answered.values
         row = {**{name: example[name] for name in self.definition.row_schema}, **features}
+        began = time.perf_counter()
         answer = self._model.score_row(row)
+        model_seconds = time.perf_counter() - began
         if not all(map(math.isfinite, answer if isinstance(answer, list) else (answer,))):
             raise ScoringError(f"The model gave {answer}, which is no score.", remedy="Look at the values of the row.")
         statuses = {name: features.pop(name) for name in self.definition.status_columns}
         scores = answer if isinstance(answer, list) else None
         score = max(answer) if isinstance(answer, list) else answer
         (class_name,) = decided(self._model, [answer])
-        return Prediction(self.version, score, scores, class_name, features, statuses, answered.ages, bounds.snapshots)
+        return Prediction(
+            self.version,
+            score,
+            scores,
+            class_name,
+            features,
+            statuses,
+            answered.ages,
+            bounds.snapshots,
+            model_seconds=model_seconds,
+        )
 
     def predict_many(self, examples: pl.DataFrame) -> ManyPredictions:
         """Answer for many examples, to the bits of `predict`: the columns of `definition.row_schema`, of its types.
@@ -184,7 +202,9 @@ class OnlinePredictor:
             raise self._too_early(examples[self.definition.at or ""][row], bounds.horizon, f"rows.{row}: ")
         by_pass = [list(islice(values, len(of_pass))) for of_pass in question.names]
         features = self._features_of_many.answer(question, by_pass, bounds.since)
+        began = time.perf_counter()
         scored = answers(features.columns, self._model)
+        model_seconds = time.perf_counter() - began
         finite = scored["score"].is_finite()
         if scored["scores"].null_count() < scored.height:
             finite &= scored["scores"].list.eval(pl.element().is_finite()).list.all()
@@ -194,7 +214,9 @@ class OnlinePredictor:
                 f"rows.{row}: The model gave {scored['score'][row]}, which is no score.",
                 remedy="Look at the values of the row.",
             )
-        return ManyPredictions(self.version, scored, features.columns, features.ages, bounds.snapshots, self.definition)
+        return ManyPredictions(
+            self.version, scored, features.columns, features.ages, bounds.snapshots, self.definition, model_seconds
+        )
 
     def predict_each(
         self, examples: Sequence[Mapping[str, Any]], adjustments: Sequence[Adjustments | None]

@@ -256,7 +256,7 @@ def test_many_scores_are_counted_as_each_of_them_alone() -> None:
     scores = np.random.default_rng(3).choice([0.0, 0.1, 0.15, 0.2, 0.95, 1.0, 7.5], 200)
     alone, together = Metrics(), Metrics()
     for score in scores.tolist():
-        alone.of_request("a", [{"version": 1, "score": score, "statuses": {"s": "ok"}}], 0.1, 0.1)
+        alone.of_request("a", [{"version": 1, "score": score, "statuses": {"s": "ok"}, "ages": {}}], {})
     together.of_many("a", 1, scores, {"s": {"ok": 200}})
     assert _samples(alone) == _samples(together)
 

@@ -17,7 +17,7 @@ metrics_folder.use(sys.argv[1])
 from ml_platform.serving.rest.metrics import Metrics
 metrics = Metrics()
 metrics.memory()
-metrics.of_request("trips", [{"version": 1, "score": 0.25, "statuses": {}}], 0.1, 0.1)
+metrics.of_request("trips", [{"version": 1, "score": 0.25, "statuses": {}, "ages": {}}], {})
 print(metrics.page().decode())
 """
 

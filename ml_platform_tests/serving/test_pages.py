@@ -67,12 +67,12 @@ def test_no_text_becomes_markup() -> None:
 
 def test_figures_are_those_that_were_counted() -> None:
     metrics = Metrics()
-    answer = {"score": 0.5, "statuses": {"weather__status": "ok"}, "ages": {"weather__status": 90.0}}
-    metrics.of_request("trips", 7, [answer, answer], 0.0004, 0.0001)
+    answer = {"version": 7, "score": 0.5, "statuses": {"weather__status": "ok"}, "ages": {"weather__status": 90.0}}
+    metrics.of_request("trips", [answer, answer], {"features": 0.0004, "model": 0.0001, "log": 0.0001})
     metrics.error("trips", 422)
     metrics.shadows("trips", 6, "failed", 3)
     mine = figures(metrics.families())["trips"]
     assert (mine.answered, mine.predictions, mine.refused) == (1, {"7": 2}, {"422": 1})
     assert mine.shadows == {"failed": 3} and mine.statuses["weather__status"] == {"ok": 2}
     assert (mine.ages["weather__status"].count, mine.ages["weather__status"].seconds) == (2, 180.0)
-    assert (mine.stages["predict"].bound(0.5), mine.stages["log"].bound(0.95)) == (0.0005, 0.0002)
+    assert (mine.stages["features"].bound(0.5), mine.stages["log"].bound(0.95)) == (0.0005, 0.0002)

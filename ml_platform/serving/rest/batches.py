@@ -89,7 +89,9 @@ def _answered(service: Service, served: ServedVersion, body: bytes, started: flo
         service.metrics.ages_of_many(
             name, {age: values.drop_nulls().to_numpy() for age, values in part.ages.to_dict().items()}
         )
-    for stage, seconds in (("parse", parsed - started), ("predict", predicted - parsed), ("log", logged - predicted)):
+    model = sum(part.answered.predictions.model_seconds for part in parts)
+    stages = {"parse": parsed - started, "features": predicted - parsed - model, "model": model}
+    for stage, seconds in {**stages, "log": logged - predicted}.items():
         service.metrics.stage(name, stage, seconds)
     logged = time.perf_counter()
     shown = _in_order(parts)

@@ -108,14 +108,12 @@ class Metrics:
         pages = int(_MEMORY.read_text().split()[1])
         self._memory.set(pages * _PAGE)
 
-    def of_request(
-        self, pipeline: str, answers: Sequence[Mapping[str, Any]], predict_seconds: float, log_seconds: float
-    ) -> None:
-        """Count what one request was answered with; seconds of features and model, and of the log."""
+    def of_request(self, pipeline: str, answers: Sequence[Mapping[str, Any]], seconds: Mapping[str, float]) -> None:
+        """Count what one request was answered with; `seconds` by stage."""
         for version, rows in Counts(answer["version"] for answer in answers).items():
             self._of(self._predictions, pipeline, str(version)).inc(rows)
-        self.stage(pipeline, "predict", predict_seconds)
-        self.stage(pipeline, "log", log_seconds)
+        for stage, taken in seconds.items():
+            self.stage(pipeline, stage, taken)
         for answer in answers:
             self._of(self._scores, pipeline, str(answer["version"])).observe(answer["score"])
             for feature, status in answer["statuses"].items():

@@ -161,7 +161,10 @@ class Service:
         predicted = time.perf_counter()
         with self._log_lock:
             served_version.log.append(lines)
-        self.metrics.of_request(name, answers, predicted - started, time.perf_counter() - predicted)
+        logged = time.perf_counter()
+        model = sum(one.prediction.model_seconds for one in rows)
+        stages = {"features": predicted - started - model, "model": model, "log": logged - predicted}
+        self.metrics.of_request(name, answers, stages)
         if canary and shared:
             self.metrics.canaries.count(name, canary.deployment.version, shared.counts)
         challenger = self.challengers.get(name)

@@ -8,7 +8,7 @@ from ml_platform.escaping import html_text
 from ml_platform.serving.rest.pages.figures import Figures, Stage
 from ml_platform.serving.rest.pages.layout import facts, links, moment, page, span, table, tag
 
-_STAGES = ("parse", "predict", "log", "serialize")
+_STAGES = ("parse", "features", "model", "log", "serialize")
 
 
 def home_page(
