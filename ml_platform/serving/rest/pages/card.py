@@ -29,7 +29,7 @@ def card_page(pipeline: str, version: int, card: str) -> str:
 
 
 def _label_cells(tokens: "Iterable[Token]") -> None:
-    """Give each cell the head of its column, which a phone shows beside it."""
+    """Give each cell the head of its column, which a phone shows beside it; not in a table of names and values."""
     heads: list[str] = []
     column, opened = 0, ""
     for token in tokens:
@@ -38,7 +38,7 @@ def _label_cells(tokens: "Iterable[Token]") -> None:
         elif token.type == "tr_open":
             column = 0
         elif token.type == "td_open":
-            token.attrSet("data-label", heads[column])
+            token.attrSet("data-label", heads[column] if all(heads) else "")
             column += 1
         elif token.type == "inline" and opened == "th_open":
             heads.append(token.content)

@@ -21,7 +21,7 @@ table + p { margin-top: .9rem }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
 th, td { text-align: left; padding: .4rem .9rem .4rem 0; border-bottom: 1px solid #e3e8ee; vertical-align: baseline }
 th { font-weight: 600; color: #5b6774; font-size: .85rem }
-td { overflow-wrap: anywhere }
+td { overflow-wrap: anywhere; min-width: 5em }
 td b { overflow-wrap: break-word }
 code, pre { font: 13px/1.5 ui-monospace, monospace; overflow-wrap: anywhere }
 pre { white-space: pre-wrap; margin: 0 }
@@ -35,7 +35,7 @@ pre { white-space: pre-wrap; margin: 0 }
   thead { display: none }
   table, tbody, tr, td { display: block }
   tr { border: 1px solid #e3e8ee; border-radius: 6px; margin: 0 0 .75rem; padding: .35rem .75rem }
-  td { border: 0; padding: .1rem 0 }
+  td { border: 0; padding: .1rem 0; min-width: 0 }
   td:empty { display: none }
   td[data-label]:not([data-label=""])::before { content: attr(data-label) ": "; color: #5b6774 }
 }
