@@ -46,6 +46,8 @@ def object_store() -> Iterator[str]:
             "filer.port": filer,
             "s3": "true",
             "s3.port": s3,
+            "s3.port.iceberg": 0,  # not used; its port is fixed, and a second server would find it taken
+            "s3.port.lance": 0,
             "s3.config": folder / "users.json",
         }
         server = subprocess.Popen(
@@ -103,6 +105,7 @@ class Faults:
     """What goes wrong between a client and the server, for requests whose path holds `on`.
 
     answers:   status codes that the next requests get instead of an answer.
+    body:      what those answers hold.
     cut_after: bytes after which the connection breaks within an answer; None for never.
     cuts:      how many answers are cut so.
     """
@@ -110,9 +113,11 @@ class Faults:
     address: str = ""
     on: str = ""
     answers: list[int] = field(default_factory=list)
+    body: bytes = b""
     cut_after: int | None = None
     cuts: int = 0
     requests: list[str] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -128,14 +133,16 @@ def faulty_connection(server: str) -> Iterator[Faults]:
         def do_GET(self) -> None:
             with faults.lock:
                 faults.requests.append(self.path)
+                faults.headers.append(dict(self.headers))
                 hit = faults.on in self.path
                 code = faults.answers.pop(0) if hit and faults.answers else None
                 cut = faults.cut_after if hit and faults.cuts > 0 else None
                 faults.cuts -= cut is not None
             if code is not None:
                 self.send_response(code)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", str(len(faults.body)))
                 self.end_headers()
+                self.wfile.write(faults.body)
                 return
             there = HTTPConnection(host, int(port), timeout=30)
             there.request("GET", self.path, headers=dict(self.headers))

@@ -8,31 +8,51 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.errors import SourceUnavailable, first_line
+from ml_platform.escaping import printable
 from ml_platform.redaction import hide
 from ml_platform.settings import Settings
 from ml_platform.spec.sources import Objects
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
-    from obstore.store import S3Store
+    from obstore.store import S3Credential, S3Store
 
 _AT_ONCE = 8 << 20  # bytes of an object in memory
 _RETRIES = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
 _NO_RETRIES = {"max_retries": 0, "retry_timeout": timedelta(seconds=1)}
-_SAFE_ADDRESS = re.compile(r"https?://[^\s/@]+/?")
+_GIVEN_UP = 3
+_PATIENCE = timedelta(seconds=60)  # until an answer goes on
+_LITTLE_PATIENCE = timedelta(seconds=10)  # a sensor that takes a minute is stopped by Dagster
+_SAFE_ADDRESS = re.compile(r"https?://(\w[\w.-]*|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?/?", re.ASCII)
+_LAST_PORT = 65_535
 _CODE = re.compile(r"<Code>([A-Za-z0-9]+)</Code>")
 _STATUS = re.compile(r"status code: (\d{3}[^:\n]*)")
+_ODD_KEY = re.compile(r'invalid path: (?:Error parsing )?Path "(.*?)"(?: contained|: )', re.DOTALL)
+_WRONG_REGION = "incorrectly configured region"
+_REGION = "Set {0}_REGION to the region of the bucket."
+_EXPIRED = "Get a new temporary key and its {0}_SESSION_TOKEN."
+_REMEDIES = {  # by the store's code, where its status says too little
+    "AuthorizationHeaderMalformed": _REGION,
+    "ExpiredToken": _EXPIRED,
+    "InvalidObjectState": "It lies in an archive of the store: restore it there.",
+    "InvalidToken": _EXPIRED,
+    "PermanentRedirect": _REGION,
+    "RequestTimeTooSkewed": "Set the clock of this machine.",
+    "TokenRefreshRequired": _EXPIRED,
+}
 
 
 class Bucket:
     """The bucket of a declared source, with address and credentials from the environment.
 
-    Failures that pass are tried again, a copy from where it broke off; whatever stays raises SourceUnavailable.
+    Failures that pass are tried again, a copy from where it broke off; whatever stays raises SourceUnavailable. After
+    three failures in a row of a store that does not answer, no object is asked for any more.
     """
 
     def __init__(self, declared: Objects, settings: Settings) -> None:
         self._declared = declared
         self._settings = settings
+        self._silent = 0  # failures in a row of a store that does not answer
 
     def objects(self, folder: str, *, retries: bool) -> Iterator["ObjectMeta"]:
         """Every object below a folder, in no order. `retries`: whether failures are tried again."""
@@ -43,11 +63,17 @@ class Bucket:
     def pieces(self, key: str, tag: str | None, size: int) -> Iterator[bytes]:
         """The bytes of an object with that entity tag and size, in pieces.
 
-        Raises SourceUnavailable if it changed since, FileNotFoundError if it went away.
+        Raises SourceUnavailable, also if it changed since or went away.
         """
         from obstore.exceptions import PreconditionError
 
         path, came = self._declared.address + key, 0
+        if self._silent >= _GIVEN_UP:  # a thousand objects would be a thousand times the retries
+            raise SourceUnavailable(
+                path,
+                f"it was not asked for: the store did not answer {_GIVEN_UP} times in a row",
+                remedy="Nothing was lost: the next run tries again.",
+            )
         with self._named_failures(path):
             try:
                 got = self._store(_RETRIES).get(key, options={"if_match": tag} if tag else None)
@@ -57,6 +83,13 @@ class Bucket:
             except PreconditionError:
                 raise SourceUnavailable(
                     path, "it was replaced since the bucket was listed", remedy="The next run looks again."
+                ) from None
+            except FileNotFoundError:
+                raise SourceUnavailable(
+                    path,
+                    "it is not there under this key",
+                    remedy="The next run looks again, if it was removed. A key that begins or ends with a slash is not "
+                    "read: give it another.",
                 ) from None
         if came != size:
             raise SourceUnavailable(
@@ -74,14 +107,17 @@ class Bucket:
                 self._declared.address, "obstore is not installed", remedy="Install ml_platform[objects]."
             ) from None
         address = self._variable("ENDPOINT_URL")
-        if address and not _SAFE_ADDRESS.fullmatch(address):
+        safe = _SAFE_ADDRESS.fullmatch(address)
+        if address and not (safe and int(safe[2] or 0) <= _LAST_PORT):
             raise SourceUnavailable(
                 self._declared.address,
                 f"{self._declared.environment}_ENDPOINT_URL is no address",
                 remedy="Write https://host or https://host:port, without a key in it.",
             )
-        key, secret, token = (self._variable(f) for f in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"))
+        secret, token = self._variable("SECRET_ACCESS_KEY"), self._variable("SESSION_TOKEN")
         hide(*filter(None, (secret, token)))
+        key, region = self._word("ACCESS_KEY_ID"), self._word("REGION") or "us-east-1"
+        secret, token = self._word("SECRET_ACCESS_KEY"), self._word("SESSION_TOKEN")
         if bool(key) is not bool(secret):
             missing = "SECRET_ACCESS_KEY" if key else "ACCESS_KEY_ID"
             raise SourceUnavailable(
@@ -89,27 +125,43 @@ class Bucket:
                 f"the environment variable {self._declared.environment}_{missing} is not set",
                 remedy="Set both the key's id and its secret, or neither for a bucket that anybody may read.",
             )
-        options: dict[str, Any] = {"access_key_id": key, "secret_access_key": secret} if key else {}
-        if token:
-            options["session_token"] = token
-        if address:
-            options["endpoint"] = address.rstrip("/")
+
+        def credential() -> "S3Credential":
+            return {"access_key_id": key, "secret_access_key": secret, "token": token or None, "expires_at": None}
+
+        # All of it is given: what is not, obstore takes from the variables of AWS, which may be of another store.
+        endpoint = address.rstrip("/") or f"https://s3.{region}.amazonaws.com"
         return S3Store(
             self._declared.bucket,
-            region=self._variable("REGION") or "us-east-1",
+            region=region,
+            endpoint=endpoint,
+            aws_endpoint_url_s3=endpoint,
+            virtual_hosted_style_request=False,
             skip_signature=not key,
+            credential_provider=credential,
             client_options={
                 "allow_http": address.startswith("http://"),
                 "connect_timeout": timedelta(seconds=10),
-                "read_timeout": timedelta(seconds=60),
+                "read_timeout": _PATIENCE if retries is _RETRIES else _LITTLE_PATIENCE,
                 "timeout": timedelta(seconds=self._settings.max_file_seconds),
             },
             retry_config=retries,  # type: ignore[arg-type]  # a mapping of its two settings
-            **options,
         )
 
     def _variable(self, name: str) -> str:
         return os.environ.get(f"{self._declared.environment}_{name}", "")
+
+    def _word(self, name: str) -> str:
+        """A variable that goes into a header of HTTP. The store's client panics at what does not fit there."""
+        text = self._variable(name)
+        if not re.fullmatch(r"[!-~]*", text):
+            raise SourceUnavailable(
+                self._declared.address,
+                f"the environment variable {self._declared.environment}_{name} holds a space, a line break or another "
+                "sign that is never in one",
+                remedy="Set it anew, without what is around it.",
+            )
+        return text
 
     @contextmanager
     def _named_failures(self, path: str) -> Iterator[None]:
@@ -120,9 +172,16 @@ class Bucket:
         try:
             yield
         except BaseError as error:
-            status = _STATUS.search(str(error))
-            code = _CODE.search(str(error))
+            status, code, odd = (pattern.search(str(error)) for pattern in (_STATUS, _CODE, _ODD_KEY))
             answered = ", ".join(match[1].strip() for match in (status, code) if match)
+            if odd:
+                raise SourceUnavailable(
+                    path,
+                    f"it holds an object whose key cannot be read: {printable(odd[1])}",
+                    remedy="Give it another, or move it out of the pattern's folder: keys with `//`, with `.` or `..` "
+                    "for a folder, or with control characters are not read.",
+                ) from None
+            special = _REGION if _WRONG_REGION in str(error) else _REMEDIES.get(code[1] if code else "", "")
             match status[1][:3] if status else "":
                 case "401" | "403":
                     problem = f"the store refuses access ({answered})"
@@ -134,4 +193,7 @@ class Bucket:
                 case _:
                     problem = f"the store does not answer as it should: {answered or first_line(error)}"
                     remedy = f"Nothing was lost: the next run tries again. {environment}_ENDPOINT_URL is its address."
-            raise SourceUnavailable(path, problem, remedy=remedy) from None
+            self._silent = 0 if status and status[1].startswith("4") else self._silent + 1
+            raise SourceUnavailable(path, problem, remedy=special.format(environment) or remedy) from None
+        else:
+            self._silent = 0

@@ -1,15 +1,16 @@
 """`Frames`: each version that a function of the user's names is a version of its path."""
 
+import asyncio
 import hashlib
 import os
 import time
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
-from polars.exceptions import PanicException
 
 from ml_platform import interrupts
 from ml_platform.errors import FileRefused, SourceUnavailable, first_line
@@ -18,6 +19,7 @@ from ml_platform.lake.storable import storable
 from ml_platform.redaction import hide
 from ml_platform.settings import Settings
 from ml_platform.sources.chunks import bounded
+from ml_platform.sources.faults import RAISED, refusal
 from ml_platform.sources.guard import Guard
 from ml_platform.sources.row_digest import digest_of
 from ml_platform.sources.source import Available, Reading, RowSink, Source, Stamp
@@ -27,6 +29,10 @@ from ml_platform.spec.tables import Table
 from ml_platform.state.files import FileVersion
 
 _AGAIN = "Nothing was lost: the next run tries again."
+_LONGEST = 1024  # characters of a version's name, as of an object's key
+# What the user's functions may raise: sys.exit() and a cancelled task are no Exception. Ctrl-C is not theirs.
+_THEIRS = (*RAISED, SystemExit, asyncio.CancelledError)
+_END = object()
 _asked: dict[str, tuple[float, list[list[Any]]]] = {}  # function → when a sensor asked it last, and the answer
 
 
@@ -62,8 +68,9 @@ class FramesSource(Source):
                     rows.take(part)
             except SourceUnavailable:
                 raise
-            except FileRefused as refused:
-                return Reading(digest_of([pl.DataFrame({"refused": [str(refused)]})]), version.stamp, str(refused))
+            except RAISED as fault:
+                refused = str(refusal(path, fault, "its rows were written"))
+                return Reading(digest_of([pl.DataFrame({"refused": [refused]})]), version.stamp, refused)
         return Reading(digest, version.stamp)
 
     def marks(self) -> list[list[Any]]:
@@ -79,13 +86,18 @@ class FramesSource(Source):
 
     def _versions(self) -> list[tuple[str, Stamp]]:
         label, most = self._declared.lies_in.removeprefix("what ").removesuffix(" names"), self._settings.max_files
-        versions = self._called(label, self._declared.versions)
-        fits = isinstance(versions, Mapping) and all(
-            isinstance(name, str) and name and isinstance(mark, str) for name, mark in versions.items()
-        )
-        if not fits:
+        given = self._called(label, lambda: _items(self._declared.versions()))
+        if given is None or not all(isinstance(name, str) and name and isinstance(mark, str) for name, mark in given):
             raise SourceUnavailable(
                 label, "it gives no mapping of texts to texts", remedy="Return {name: what changes with its content}."
+            )
+        versions = dict(given)
+        unfit = next((name for name in versions if not _is_name(name)), None)
+        if unfit is not None:
+            raise SourceUnavailable(
+                label,
+                f"{unfit[:80]!r} cannot be the name of a version",
+                remedy=f"Give at most {_LONGEST:,} characters without line breaks and other control characters.",
             )
         if len(versions) > most:
             raise SourceUnavailable(
@@ -96,12 +108,13 @@ class FramesSource(Source):
     def _written(self, path: str, folder: Path) -> list[Path]:
         """The frames of a version as files of one schema, in order."""
         guard, files, schema, size, first = Guard(path, self._settings), list[Path](), dict[str, Any](), 0, 0
-        frames = self._called(path, lambda: iter(self._declared.rows(path)))
-        while (given := self._called(path, lambda: next(frames, None))) is not None:
+        rows = self._called(path, lambda: self._declared.rows(path))
+        if isinstance(rows, pl.DataFrame | pl.LazyFrame):  # polars would hand out its columns
+            raise self._no_frame(path, "returns", rows)
+        frames = self._called(path, lambda: iter(rows))
+        while (given := self._called(path, lambda: next(frames, _END))) is not _END:
             if not isinstance(given, pl.DataFrame):
-                raise SourceUnavailable(
-                    path, f"{self._declared.label} gives a {type(given).__name__}", remedy="Give frames of polars."
-                )
+                raise self._no_frame(path, "gives", given)
             frame = storable(given)
             guard.check_width(frame.width, "the first frame" if not files else f"frame {len(files) + 1}")
             guard.check_cells(frame, first)
@@ -120,12 +133,16 @@ class FramesSource(Source):
             frame = pl.read_ipc(file)
             if dict(frame.schema) != schema:
                 fitted = file.with_suffix(".fitted")  # the file may be mapped into memory while it is read
-                frame.select(
-                    (pl.col(name) if name in frame.columns else pl.lit(None)).cast(kind).alias(name)
-                    for name, kind in schema.items()
-                ).write_ipc(fitted)
+                _fitted(frame, schema).write_ipc(fitted)
                 fitted.replace(file)
         return files
+
+    def _no_frame(self, path: str, how: str, given: Any) -> SourceUnavailable:
+        return SourceUnavailable(
+            path,
+            f"{self._declared.label} {how} a {type(given).__name__}",
+            remedy="Yield each frame as a polars.DataFrame, also where there is one only.",
+        )
 
     def _called(self, path: str, function: Any) -> Any:
         """What the user's function gives. Raises SourceUnavailable for whatever it raises."""
@@ -134,7 +151,7 @@ class FramesSource(Source):
             return function()
         except SourceUnavailable:
             raise
-        except (Exception, PanicException) as fault:  # whatever it is: it is the user's, and the other tables go on
+        except _THEIRS as fault:  # whatever it is: it is the user's, and the other tables go on
             interrupts.stop_if_arrived()
             raise SourceUnavailable(
                 path, f"{type(fault).__name__}: {printable(first_line(fault))}", remedy=_AGAIN
@@ -158,8 +175,29 @@ def _merge(schema: dict[str, Any], frame: pl.DataFrame, path: str, number: int) 
             )
 
 
+def _fitted(frame: pl.DataFrame, schema: dict[str, Any]) -> pl.DataFrame:
+    """The frame with every column of the schema. Column by column: in an expression, a name may be a pattern."""
+    return pl.DataFrame(
+        [
+            frame[name].cast(kind)
+            if name in frame.columns
+            else pl.repeat(None, frame.height, dtype=kind, eager=True).alias(name)
+            for name, kind in schema.items()
+        ]
+    )
+
+
+def _items(versions: Any) -> list[tuple[Any, Any]] | None:
+    return list(versions.items()) if isinstance(versions, Mapping) else None
+
+
+def _is_name(name: str) -> bool:
+    """Whether every database and every terminal takes it: of bounded length, without control signs and half signs."""
+    return len(name) <= _LONGEST and not any(unicodedata.category(sign) in ("Cc", "Cs") for sign in name)
+
+
 def _stamp(mark: str) -> Stamp:
-    return Stamp(0, int.from_bytes(hashlib.sha256(mark.encode()).digest()[:8]) >> 1)
+    return Stamp(0, int.from_bytes(hashlib.sha256(mark.encode(errors="backslashreplace")).digest()[:8]) >> 1)
 
 
 def _unknown() -> None:

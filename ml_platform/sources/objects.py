@@ -18,6 +18,7 @@ from ml_platform.sources.file_reading import read_into
 from ml_platform.sources.guard import Guard
 from ml_platform.sources.landed import is_left_alone
 from ml_platform.sources.source import Available, Reading, RowSink, Source, Stamp
+from ml_platform.sources.unpacking import PACKED
 from ml_platform.spec.patterns import fixed_folders, matches
 from ml_platform.spec.sources import Objects
 from ml_platform.spec.tables import Table
@@ -57,7 +58,8 @@ class ObjectSource(Source):
         except RAISED as fault:
             return Reading("", version.stamp, str(refusal(path, fault, "it was listed")))
         with TemporaryDirectory(prefix="object-") as folder:
-            file = Path(folder) / f"content{PurePosixPath(path).suffix}"
+            suffix = PurePosixPath(path).suffix  # any other may be longer than the system allows
+            file = Path(folder) / f"content{suffix if suffix in PACKED else ''}"
             content, error_text = Content(file), None
             try:
                 with file.open("wb") as copy:
@@ -103,7 +105,8 @@ class ObjectSource(Source):
             key = PurePosixPath(each["path"])
             if not matches(declared.pattern, key.as_posix()) or is_left_alone(key):
                 continue
-            objects[each["path"]] = each
+            # The client strips slashes around a key: the empty folder `a.csv/` must not hide the object `a.csv`.
+            objects[each["path"]] = max(objects.get(each["path"], each), each, key=lambda one: one["size"])
             if len(objects) > most:
                 raise SourceUnavailable(
                     declared.address + declared.pattern,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from ml_platform.errors import SourceUnavailable
+from ml_platform.lake import data_files
 from ml_platform.lake.frames import staged
 from ml_platform.lake.staging import Rows, Staged, discarded_on_error
 from ml_platform.lake.transaction import Author, write
@@ -103,6 +104,8 @@ def ingest(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str]
             except SourceUnavailable as unavailable:
                 report.waiting.append(Refusal(item.path, str(unavailable)))
                 continue
+            if done is None:
+                continue
             if batch and done.is_large:  # it cannot be stored again, one file after the other
                 with discarded_on_error(done.rows):
                     rows += _account(report, _store(stores, table, run_id, batch))
@@ -143,8 +146,11 @@ def _read(
     arrivals: Mapping[tuple[str, str], datetime],
     now: datetime,
     places: Places,
-) -> _Read:
-    """Raises SourceUnavailable for what cannot be read now, FileNotFoundError for what went away."""
+) -> _Read | None:
+    """None for the content that stands already, which only reading could tell.
+
+    Raises SourceUnavailable for what cannot be read now, FileNotFoundError for what went away.
+    """
     arriving = ArrivingVersion(stores, table, item, places)
     try:
         reading = source.read(item.version, arriving.rows)
@@ -160,6 +166,12 @@ def _read(
     declared = arrivals.get((item.path, fingerprint))
     # Read anew because the declaration changed: it is still the content that arrived then.
     again = same[-1] if same and same[-1] is before[-1] else None
+    columns, key = json.dumps(arriving.placed), read_key(table, stores.settings if is_refused else None)
+    stands = again is not None and (again.status, again.read_key, again.columns) == ("ingested", key, columns)
+    if again is not None and stands and not is_refused and data_files.whole(stores.lake, "raw", table.name):
+        arriving.refuse()
+        file_records.note_unchanged(stores.state, table.name, [(again, *reading.stamp)])
+        return None
     version = FileVersion(
         file_id=arriving.file_id(fingerprint),
         path=item.path,
@@ -168,13 +180,13 @@ def _read(
         bytes=reading.stamp.size,
         mtime_ns=reading.stamp.changed,
         rows=arriving.rows.height,
-        columns=json.dumps(arriving.placed),
+        columns=columns,
         arrival=declared or (again.arrival if again else now),
         declared=declared is not None or (again is not None and again.declared),
         status="refused" if is_refused else "ingested",
         replaces=standing.file_id if standing is not None and not is_refused else None,
         error=reading.error,
-        read_key=read_key(table, stores.settings if is_refused else None),
+        read_key=key,
     )
     return _Read(version, arriving.rows.rows, None if is_refused else standing)
 

@@ -128,8 +128,8 @@ def _sought(source: Source, stores: Stores, table: Table, lacking: list[FileVers
 def _fingerprint(available: Available) -> str | None:
     try:
         return available.fingerprint()
-    except OSError:
-        return None  # it went away since it was discovered
+    except (OSError, SourceUnavailable):
+        return None  # it went away since it was discovered, or cannot be read now
 
 
 def _read_again(stores: Stores, source: Source, version: FileVersion, available: Available) -> RowIntake | None:

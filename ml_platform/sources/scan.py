@@ -168,6 +168,8 @@ def look(state: State, table: Table, source: Source) -> Scan:
                 same = _same(version, before)
             except OSError:
                 continue  # it went away since it was discovered
+            except SourceUnavailable:  # of this version alone: it waits, and `read` says why
+                same = None
             if same is not None:
                 if (same.bytes, same.mtime_ns) != version.stamp:
                     scan.restamped.append((same, version.stamp))
@@ -194,8 +196,8 @@ def _note_absent(scan: Scan, absent: Mapping[str, Sequence[FileVersion]]) -> Non
             continue
         try:
             fingerprint = item.version.fingerprint()
-        except OSError:
-            continue  # it went away since it was discovered
+        except (OSError, SourceUnavailable):
+            continue  # it went away since it was discovered, or cannot be read now
         same = next((v for v in alike if v.sha256 == fingerprint), None)
         if same is not None:
             scan.waiting[i] = replace(item, renamed_from=same, old_path=absent[same.path])
@@ -212,7 +214,10 @@ def _stays_withdrawn(version: Available, before: Sequence[FileVersion], withdraw
     own = next(v for v in before if v.file_id == withdrawal.file_id)
     if (own.bytes, own.mtime_ns) == version.stamp:
         return True
-    return withdrawal.by_hand and version.fingerprint() in (withdrawal.sha256, None)
+    try:
+        return withdrawal.by_hand and version.fingerprint() == withdrawal.sha256
+    except SourceUnavailable:
+        return True  # it cannot be compared now
 
 
 def _same(version: Available, before: Sequence[FileVersion]) -> FileVersion | None:

@@ -58,8 +58,9 @@ def withdraw(
         recorded = file_records.by_path(file_records.versions(state, table))
         lying = files_lying(settings, table, declared)
         path = find_path([*recorded, *(path for path in lying if path not in recorded)], table, file)
+        in_folder = all(one.source.in_landing_folder for one in declared if one.name == table)
         versions, on_disk = recorded.get(path, []), lying.get(path, settings.landing / path)
-        stamp, content = _stamp_and_content(on_disk)
+        stamp, content = _stamp_and_content(on_disk) if in_folder else (_recorded_stamp(versions), "")
         already = withdrawals.standing(state, table).get(path)
         if already is not None and already.by_hand and _is_out(versions, already.sha256, stamp, content):
             rows = max((v.rows for v in versions if v.sha256 == already.sha256), default=0)
@@ -67,6 +68,8 @@ def withdraw(
         standing = next((v for v in reversed(versions) if v.status == "ingested"), None)
         if standing is not None and standing.sha256 != withdrawals.NO_CONTENT:
             content = standing.sha256
+        elif not in_folder and versions:  # refused, where it lies
+            content = versions[-1].sha256
         elif stamp is None:
             raise IngestionError(
                 f"No rows of {path} stand, and it left the landing folder.",
@@ -107,6 +110,11 @@ def _stamp_and_content(file: Path) -> tuple[Stamp | None, str]:
         return stamp_of(file), file_hash(file)
     except PermissionError:
         return stamp_of(file), ""
+
+
+def _recorded_stamp(versions: Sequence[FileVersion]) -> Stamp | None:
+    """Of what lies elsewhere: that of the last version."""
+    return Stamp(versions[-1].bytes, versions[-1].mtime_ns) if versions else None
 
 
 def _is_out(versions: Sequence[FileVersion], withdrawn: str, stamp: Stamp | None, content: str) -> bool:

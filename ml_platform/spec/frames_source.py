@@ -107,7 +107,7 @@ class Frames(DeclaredSource):
 
     @property
     def taking_back(self) -> str:
-        return "It stays out until its content changes."
+        return f"It stays out until {markdown_code(_name(self.versions))} gives it another text."
 
     @property
     def absence(self) -> str:

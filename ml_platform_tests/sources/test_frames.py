@@ -1,8 +1,10 @@
 """`Frames`: versions and rows that functions of the user's own give, whatever they do."""
 
+import asyncio
 import importlib
 import json
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +20,7 @@ from ml_platform.errors import DeclarationError
 from ml_platform.runtime.run_state import source_marks
 from ml_platform.sources import frames
 from ml_platform.sources.scan import pending
+from ml_platform.sources.withdrawing import withdraw
 from ml_platform.state.files import versions
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox
 
@@ -151,6 +154,137 @@ def test_a_column_of_two_types_and_what_is_no_frame_are_named(sandbox: Ingestion
     ]
     api.put("a", "2", frame(1))
     assert sandbox.ingest(visits()).ingested == ["a"]
+
+
+def _leaves() -> Iterator[pl.DataFrame]:
+    yield frame(1)
+    sys.exit(3)
+
+
+def _is_cancelled() -> Iterator[pl.DataFrame]:
+    yield frame(1)
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (lambda: [frame(1), None, frame(2)], "gives a NoneType"),  # the rows behind it are not left out
+        (lambda: [frame(1).lazy()], "gives a LazyFrame"),
+        (lambda: frame(1), "returns a DataFrame"),
+        (lambda: frame(1).lazy(), "returns a LazyFrame"),
+        (_leaves, "SystemExit: 3"),
+        (_is_cancelled, "CancelledError"),
+    ],
+)
+def test_functions_that_do_otherwise_are_named_and_leave_nothing(
+    sandbox: IngestionSandbox, api: Api, rows: Callable[[], Any], words: str
+) -> None:
+    api.put("a", "1")
+    api.rows["a"] = rows
+    api.put("b", "1", frame(2))
+    report = sandbox.ingest(visits())
+    assert report.ingested == ["b"] and sandbox.lake.rows(ROWS) == [(2, 20)]
+    (waiting,) = report.waiting
+    assert waiting.path == "a" and words in waiting.error
+
+
+def test_ctrl_c_within_a_function_is_ctrl_c(sandbox: IngestionSandbox, api: Api) -> None:
+    def interrupted() -> Iterator[pl.DataFrame]:
+        yield frame(1)
+        raise KeyboardInterrupt
+
+    api.put("a", "1")
+    api.rows["a"] = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        sandbox.ingest(visits())
+
+
+class _Unspeakable:
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+def test_values_without_a_form_are_refused_and_the_others_go_on(sandbox: IngestionSandbox, api: Api) -> None:
+    odd = frame(1).with_columns(pl.Series("odd", [_Unspeakable()], dtype=pl.Object))
+    api.put("a", "1", odd)
+    api.put("b", "1", frame(2))
+    report = sandbox.ingest(visits())
+    assert report.ingested == ["b"] and "ValueError while its rows were written" in report.refused[0].error
+
+
+def test_a_frame_without_columns_adds_no_row(sandbox: IngestionSandbox, api: Api) -> None:
+    api.put("a", "1", pl.DataFrame(), frame(1))
+    assert sandbox.ingest(visits()).rows == 1
+    assert sandbox.lake.rows(ROWS) == [(1, 10)]
+
+
+@pytest.mark.parametrize("name", ["*", "^i.*$", "^.*$"])
+def test_a_columns_name_is_no_pattern(sandbox: IngestionSandbox, api: Api, name: str) -> None:
+    api.put("a", "1", frame(1).with_columns(pl.Series(name, [7])), frame(2))
+    sandbox.ingest(visits())
+    assert sandbox.lake.rows(f'SELECT id, pages, "{name}" FROM raw.visits ORDER BY id') == [(1, 10, 7), (2, 20, None)]
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x00b", "\ud800", "\x1b[31m", "x" * 1025])
+def test_a_name_that_cannot_be_on_record_is_named(sandbox: IngestionSandbox, api: Api, name: str) -> None:
+    api.put(name, "1", frame(1))
+    refusal = sandbox.ingest(visits()).unavailable
+    assert refusal is not None and "cannot be the name of a version" in refusal.error
+    assert refusal.error.isprintable() and len(refusal.error) < 400
+
+
+def test_names_and_texts_may_hold_what_paths_may_not(sandbox: IngestionSandbox, api: Api) -> None:
+    for name in ("a", "A", "../b", "c/d", " ", "e\N{COMBINING ACUTE ACCENT}", "\N{LATIN SMALL LETTER E WITH ACUTE}"):
+        api.put(name, "\ud800", frame(len(api.marks)))
+    assert sandbox.ingest(visits()).ingested == sorted(api.marks)
+    assert pending(sandbox.state, visits()).nothing
+
+
+class _Lazy(dict[str, str]):
+    def items(self) -> Any:
+        raise TimeoutError("no answer")
+
+
+def test_a_mapping_that_asks_only_when_it_is_looked_at(sandbox: IngestionSandbox, api: Api) -> None:
+    api.marks = _Lazy(a="1")
+    refusal = sandbox.ingest(visits()).unavailable
+    assert refusal is not None and "TimeoutError: no answer" in refusal.error
+
+
+def test_a_text_that_changes_while_the_rows_do_not_stores_nothing(sandbox: IngestionSandbox, api: Api) -> None:
+    api.put("a", "asked at 10:00", frame(1, 2))
+    sandbox.ingest(visits())
+    before = versions(sandbox.state, "visits")
+    api.put("a", "asked at 10:01", frame(1, 2))
+    report = sandbox.ingest(visits())
+    assert (report.ingested, report.rows) == ([], 0) and pending(sandbox.state, visits()).nothing
+    assert [(v.file_id, v.arrival) for v in versions(sandbox.state, "visits")] == [
+        (v.file_id, v.arrival) for v in before
+    ]
+    assert sandbox.lake.rows(ROWS) == [(1, 10), (2, 20)]
+
+
+def test_rows_of_another_type_are_other_rows_also_where_they_read_alike(sandbox: IngestionSandbox, api: Api) -> None:
+    api.put("a", "1", frame(1).with_columns(day=pl.lit("2024-05-01")))
+    sandbox.ingest(visits())
+    api.put("a", "2", frame(1).with_columns(day=pl.date(2024, 5, 1)))
+    assert sandbox.ingest(visits()).replaced == ["a"]
+
+
+def test_a_withdrawn_version_comes_back_with_another_text(sandbox: IngestionSandbox, api: Api) -> None:
+    api.put("a", "1", frame(1))
+    api.put("b", "1", frame(2), pl.DataFrame({"id": ["x"]}))  # it is refused
+    sandbox.ingest(visits())
+    for day in "ab":
+        settings = sandbox.stores.settings
+        withdraw(sandbox.state, settings, "visits", day, why="it was wrong", actor="ann", declared=[visits()])
+    assert pending(sandbox.state, visits()).withdrawn == ["a", "b"]
+    assert sandbox.ingest(visits()).ingested == []
+    api.put("a", "2", frame(3))
+    assert sandbox.ingest(visits()).replaced == ["a"]
+    sandbox.run(visits())
+    assert sandbox.lake.rows(ROWS_NOW) == [(3, 30)]
 
 
 def test_a_version_that_is_named_no_more_is_told_while_its_rows_stand(sandbox: IngestionSandbox, api: Api) -> None:

@@ -1,7 +1,10 @@
 """`Objects`: what lies in a bucket of a real S3 server is read as files are, whatever happens on the way."""
 
 import gzip
+import socket
 from collections.abc import Iterator
+from datetime import timedelta
+from xml.sax.saxutils import escape
 
 import dataframely as dy
 import polars as pl
@@ -11,6 +14,7 @@ from obstore.store import S3Store
 from ml_platform import Objects, Table
 from ml_platform.errors import DeclarationError, IngestionError
 from ml_platform.runtime.run_state import source_marks
+from ml_platform.sources import bucket as bucket_module
 from ml_platform.sources.landing import land
 from ml_platform.sources.scan import pending
 from ml_platform.sources.withdrawing import withdraw
@@ -226,3 +230,172 @@ def test_objects_are_not_landed(sandbox: IngestionSandbox) -> None:
     file = sandbox.put("outside.csv", "id,price\n1,1.5\n")
     with pytest.raises(IngestionError, match="do not come from files"):
         land(sandbox.stores.settings, orders(), [file])
+
+
+def _listing(*objects: tuple[str, int, str]) -> bytes:
+    """What a store answers that has objects of these keys, sizes and entity tags."""
+    contents = "".join(
+        f"<Contents><Key>{escape(key)}</Key><LastModified>2024-01-01T00:00:00.000Z</LastModified>"
+        f"<ETag>{escape(tag)}</ETag><Size>{size}</Size></Contents>"
+        for key, size, tag in objects
+    )
+    return f"<ListBucketResult><IsTruncated>false</IsTruncated>{contents}</ListBucketResult>".encode()
+
+
+@pytest.mark.parametrize("key", ["orders//a.csv", "orders/../a.csv", "orders/./a.csv", "orders/a\tb.csv"])
+def test_a_key_that_cannot_be_read_is_named(sandbox: IngestionSandbox, connection: Faults, key: str) -> None:
+    connection.answers, connection.body = [200], _listing((key, 5, "x"))
+    refusal = sandbox.ingest(orders()).unavailable
+    assert refusal is not None and "holds an object whose key cannot be read" in refusal.error
+    assert key.replace("\t", "\\t") in refusal.error
+
+
+def test_an_empty_folder_of_an_objects_name_does_not_hide_the_object(
+    sandbox: IngestionSandbox, bucket: S3Store, connection: Faults
+) -> None:
+    content = b"id,price\n1,1.5\n"
+    bucket.put("orders/a.csv", content)
+    tag = bucket.head("orders/a.csv")["e_tag"] or ""
+    connection.answers = [200]
+    connection.body = _listing(("orders/a.csv", len(content), tag), ("orders/a.csv/", 0, "x"))
+    assert sandbox.ingest(orders()).ingested == ["s3://shop-data/orders/a.csv"]
+
+
+def test_an_object_whose_key_ends_with_a_slash_is_named(
+    sandbox: IngestionSandbox, bucket: S3Store, connection: Faults
+) -> None:
+    bucket.put("orders/b.csv", b"id,price\n1,1.5\n")
+    connection.answers, connection.body = [200], _listing(("orders/a.csv/", 5, "x"))
+    (waiting,) = sandbox.ingest(orders()).waiting
+    assert "it is not there under this key" in waiting.error and "ends with a slash" in waiting.error
+
+
+def test_a_name_that_is_longer_than_a_file_may_have_after_its_dot(sandbox: IngestionSandbox, bucket: S3Store) -> None:
+    bucket.put(f"orders/a.{'x' * 250}", b"id,price\n1,1.5\n")
+    assert sandbox.ingest(orders("orders/*", format="csv")).rows == 1
+
+
+def test_the_variables_of_another_store_are_not_taken(
+    sandbox: IngestionSandbox, bucket: S3Store, connection: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.put("orders/a.csv", b"id,price\n1,1.5\n")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "token-of-another-store")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://another.example.org")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://another.example.org")
+    monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
+    monkeypatch.setenv("AWS_VIRTUAL_HOSTED_STYLE_REQUEST", "true")
+    assert sandbox.ingest(orders()).rows == 1
+    assert "token-of-another-store" not in str(connection.headers)
+    assert all("SignedHeaders" in headers.get("authorization", "") for headers in connection.headers)
+    monkeypatch.delenv("SHOP_ENDPOINT_URL")
+    source = orders().source
+    assert isinstance(source, Objects)
+    store = bucket_module.Bucket(source, sandbox.stores.settings)._store(bucket_module._RETRIES)
+    addresses = {value for name, value in store.config.items() if "endpoint" in name}
+    assert addresses == {"https://s3.us-east-1.amazonaws.com"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("ACCESS_KEY_ID", "shop-reader\n", "SHOP_ACCESS_KEY_ID holds a space, a line break"),
+        ("SECRET_ACCESS_KEY", "open-sesame-of-the-shop\n", "SHOP_SECRET_ACCESS_KEY holds a space, a line break"),
+        ("SESSION_TOKEN", "sesame-ä", "SHOP_SESSION_TOKEN holds a space, a line break"),
+        ("REGION", "eu west", "SHOP_REGION holds a space, a line break"),
+        ("ENDPOINT_URL", "http://sesame:99999", "SHOP_ENDPOINT_URL is no address"),
+        ("ENDPOINT_URL", "http://[sesame", "SHOP_ENDPOINT_URL is no address"),
+    ],
+)
+def test_a_variable_that_is_set_wrongly_is_named_and_not_what_it_holds(
+    sandbox: IngestionSandbox, connection: Faults, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(f"SHOP_{name}", value)
+    refusal = sandbox.ingest(orders()).unavailable
+    assert refusal is not None and words in refusal.error and "sesame" not in refusal.error
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        (400, "ExpiredToken", "Get a new temporary key and its SHOP_SESSION_TOKEN."),
+        (400, "AuthorizationHeaderMalformed", "Set SHOP_REGION to the region of the bucket."),
+        (301, "PermanentRedirect", "Set SHOP_REGION to the region of the bucket."),
+        (403, "RequestTimeTooSkewed", "Set the clock of this machine."),
+        (403, "InvalidObjectState", "restore it there."),
+    ],
+)
+def test_what_to_do_is_said_by_the_stores_code(
+    sandbox: IngestionSandbox, connection: Faults, status: int, code: str, words: str
+) -> None:
+    connection.answers, connection.body = [status], f"<Error><Code>{code}</Code></Error>".encode()
+    refusal = sandbox.ingest(orders()).unavailable
+    assert refusal is not None and words in refusal.error
+
+
+def test_an_object_that_cannot_be_compared_leaves_the_others_alone(
+    sandbox: IngestionSandbox, bucket: S3Store, connection: Faults
+) -> None:
+    for name in "abc":
+        bucket.put(f"orders/{name}.csv", b"id,price\n%d,1.5\n" % ord(name))
+    sandbox.ingest(orders())
+    bucket.put("orders/a.csv", b"id,price\n1,2.5\n")
+    bucket.put("orders/b.csv", b"id,price\n2,2.5\n")
+    bucket.delete("orders/c.csv")
+    bucket.put("orders/d.csv", b"id,price\n99,1.5\n")  # perhaps c under another name
+    connection.on, connection.answers = "a.csv", [403, 403]
+    report = sandbox.ingest(orders())
+    assert report.unavailable is None and [one.path for one in report.waiting] == ["s3://shop-data/orders/a.csv"]
+    assert report.replaced == ["s3://shop-data/orders/b.csv"]
+    bucket.delete("orders/b.csv")
+    bucket.put("orders/e.csv", b"id,price\n2,2.5\n")
+    connection.on, connection.answers = "e.csv", [403, 403]
+    report = sandbox.ingest(orders())
+    assert report.unavailable is None and [one.path for one in report.waiting] == ["s3://shop-data/orders/e.csv"]
+    sandbox.ingest(orders())
+    sandbox.check_nothing_lost(orders(), sandbox.run(orders()))
+
+
+def test_a_withdrawn_object_is_not_copied_at_every_look_and_a_refused_one_can_be_withdrawn(
+    sandbox: IngestionSandbox, bucket: S3Store, connection: Faults
+) -> None:
+    bucket.put("orders/a.csv", b"id,price\n1,1.5\n")
+    bucket.put("orders/b.csv", b"id,price\n1\n")
+    sandbox.ingest(orders())
+    for name in "ab":
+        withdraw(
+            sandbox.state,
+            sandbox.stores.settings,
+            "orders",
+            f"{name}.csv",
+            why="it was wrong",
+            actor="ann",
+            declared=[orders()],
+        )
+    connection.requests.clear()
+    look = pending(sandbox.state, orders())
+    assert look.withdrawn == ["s3://shop-data/orders/a.csv", "s3://shop-data/orders/b.csv"] and not look.refused
+    assert not [path for path in connection.requests if ".csv" in path]
+    bucket.put("orders/a.csv", b"id,price\n1,2.5\n")
+    assert sandbox.ingest(orders()).ingested == ["s3://shop-data/orders/a.csv"]
+
+
+def test_a_store_that_stopped_answering_is_not_asked_for_every_object(
+    sandbox: IngestionSandbox, bucket: S3Store, connection: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(7):
+        bucket.put(f"orders/{number}.csv", b"id,price\n%d,1.5\n" % number)
+    monkeypatch.setattr(bucket_module, "_RETRIES", {"max_retries": 0, "retry_timeout": timedelta(seconds=1)})
+    connection.on, connection.answers = ".csv", [503, 503, 400, 503, 503, 503]
+    report = sandbox.ingest(orders())
+    assert len(report.waiting) == 7 and len(connection.requests) == 1 + 6
+    assert "did not answer 3 times in a row" in report.waiting[6].error
+    assert len(sandbox.ingest(orders()).ingested) == 7
+
+
+def test_a_tick_does_not_wait_for_a_store_that_never_answers(
+    sandbox: IngestionSandbox, connection: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bucket_module, "_LITTLE_PATIENCE", timedelta(seconds=0.2))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("SHOP_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert source_marks(sandbox.stores.settings, [orders()]) == []
