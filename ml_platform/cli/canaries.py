@@ -42,7 +42,9 @@ def canary(
     if "@" in version:
         if stop:
             raise typer.BadParameter("--stop ends the canary of a pipeline: name no version")
-        if share is None or not 0 < share < 1:
+        if share is None:
+            raise typer.BadParameter(f"--share is missing: `ml-platform canary {version} --share 0.1` gives it a tenth")
+        if not 0 < share < 1:
             raise typer.BadParameter("--share is above 0 and below 1, such as 0.1")
         _start(version, share, max_error_share, max_latency_ratio, why, as_json=as_json)
     elif share is not None:

@@ -175,7 +175,7 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare two runs: their declarations, parameters, data and metrics, side by side."""
-    from ml_platform.views.run_comparison import differences, run_of, with_curves
+    from ml_platform.views.run_comparison import differences, run_of, undeclared, with_curves
 
     with closing(_state()) as state:
         blobs = _blobs(state)
@@ -195,6 +195,8 @@ def compare(
         for line in lines
     ]
     emit_table(rows, empty="They differ in nothing.")
+    if missing := undeclared(*pair):
+        note(missing)
 
 
 def _value(value: Any) -> Any:

@@ -111,6 +111,16 @@ def differences(first: Run, second: Run) -> list[Difference]:
     return lines
 
 
+def undeclared(first: Run, second: Run) -> str:
+    """What a comparison of these two cannot say of their declarations; the empty text where it says all."""
+    names = [run.row["run"] for run in (first, second) if run.declaration is None]
+    if not names:
+        return ""
+    changed = [run.row["run"] for run in (first, second) if run.changes]
+    more = "".join(f" `ml-platform runs show {name}` has the changes of run {name}." for name in changed)
+    return f"Declarations are not compared: that of {' and '.join(names)} is not on record.{more}"
+
+
 def _differing(section: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Difference]:
     names = dict.fromkeys([*first, *second])
     return [

@@ -13,7 +13,8 @@ from ml_platform.views.run_comparison import Difference, Run
 _LONGEST = 160  # characters of a cell
 _STYLE = """body{font:14px system-ui,sans-serif;color:#1f2933;margin:2em auto;max-width:1100px;padding:0 1em}
 table{border-collapse:collapse;margin:.5em 0 1.5em}td,th{border-bottom:1px solid #e3e8ee;padding:.25em .8em;
-text-align:left;vertical-align:top}img{max-width:520px}"""
+text-align:left;vertical-align:top;min-width:5em}img{max-width:min(520px,100%)}
+div{overflow-x:auto}td:nth-child(5){min-width:16em}"""
 
 
 def page(first: Run, second: Run, lines: Sequence[Difference]) -> str:
@@ -63,7 +64,7 @@ def _picture(draw: Callable[[], bytes], shows: str) -> str:
 def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     head = "".join(f"<th>{html_text(name)}</th>" for name in heads)
     body = "".join("<tr>" + "".join(f"<td>{html_text(_text(value))}</td>" for value in row) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<div><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
 def _text(value: Any) -> str:

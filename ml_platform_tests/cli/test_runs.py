@@ -50,6 +50,7 @@ def test_experiments_are_tried_listed_shown_compared_annotated_and_removed(platf
     with_version = invoke("runs", "compare", "1", "trip_delay@2", "--html", str(page))
     assert page.read_text().count("data:image/svg+xml") == 3, "ROC, calibration and segments"
     assert with_version.exit_code == 0 and "num_leaves" in with_version.stdout
+    assert "that of trip_delay@2 is not on record" in with_version.stderr and "runs show 1`" in with_version.stderr
 
     assert invoke("runs", "tag", "2", "=1+1", "@sum").exit_code == 0
     shown = invoke("runs", NAME, "--csv", "--columns", "run,tags,changes").stdout

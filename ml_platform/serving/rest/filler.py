@@ -169,7 +169,8 @@ class Filler:
         # Where predictions cannot be filled the champion answers all the same, and they are tried again in a second.
         if champion is None or self._attempt(f"stored predictions of {name}", partial(self._fill_predictions, name)):
             self._deployed_marks[name] = (champion, records, deployment, self._filled(), taking)
-        if deployment != self._announced.get(name, previous):
+        # The first round says what answers, also where it was deployed before `serve` started.
+        if deployment != self._announced.get(name, previous if deployment is None else None):
             self._report(_deployment_message(name, deployment))
         self._announced[name] = deployment
 

@@ -1,4 +1,4 @@
-"""The page at `/`: each pipeline with its champion, challenger, data, figures and links."""
+"""The page at `/`: each pipeline with its champion, challenger, canary, data, figures and links."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -49,7 +49,7 @@ def _pipeline(model: Mapping[str, Any], mine: Figures) -> str:
     targets.append(("API", f"/docs#predict_{name}"))
     return (
         f"<h2>{html_text(name)}</h2>{links(targets)}"
-        + facts([*_champion(model), *_challenger(model, mine), *_requests(mine)])
+        + facts([*_champion(model), *_challenger(model, mine), *_canary(model, mine), *_requests(mine)])
         + _data(model["data"])
         + _features(mine)
         + _latency(mine)
@@ -84,6 +84,21 @@ def _challenger(model: Mapping[str, Any], mine: Figures) -> list[tuple[str, str]
     if mine.shadows:
         shown += f"<br>Rows: {_counts(mine.shadows)}"
     return [("Challenger", shown)]
+
+
+def _canary(model: Mapping[str, Any], mine: Figures) -> list[tuple[str, str]]:
+    canary = model["canary"]
+    if canary is None:
+        return []
+    shown = f"<b>{html_text(model['pipeline'])}@{canary['version']}</b> "
+    if canary["taken_back"] is None:
+        shown += f"answers {canary['share']:.4g} of the keys"
+    else:
+        shown += f"{tag('taken back', good=False)} {html_text(canary['taken_back'])}"
+    rows = mine.canaries.get(str(canary["version"]))
+    if rows:
+        shown += f"<br>Rows: {_counts(rows)}"
+    return [("Canary", shown)]
 
 
 def _requests(mine: Figures) -> list[tuple[str, str]]:
