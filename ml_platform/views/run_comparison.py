@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from ml_platform.errors import BlobError
 from ml_platform.lake.blobs import Blobs
 from ml_platform.state import annotations, experiments, verdicts, versions
 from ml_platform.state.database import State
+from ml_platform.state.experiments import Experiment
 from ml_platform.views.runs import Row, run_row
 
 
@@ -57,7 +59,7 @@ def run_of(state: State, blobs: Blobs, name: str) -> Run:
         return _of_version(state, row)
     number = int(row["run"])
     one, more = experiments.experiment(state, number), experiments.details(state, number)
-    base = json.loads(blobs.get(one.base_declaration).read_bytes()) if one.base_declaration else {}
+    base = _base(blobs, one)
     return Run(
         row,
         experiments.with_changes(base, one.changes),
@@ -65,6 +67,20 @@ def run_of(state: State, blobs: Blobs, name: str) -> Run:
         notes=[asdict(note) for note in annotations.notes(state, number)],
         changes=[asdict(change) for change in one.changes],
     )
+
+
+def _base(blobs: Blobs, one: Experiment) -> dict[str, Any]:
+    """The declaration that an experiment changed."""
+    if not one.base_declaration:
+        return {}
+    try:
+        declaration: dict[str, Any] = json.loads(blobs.get(one.base_declaration).read_bytes())
+    except BlobError as error:
+        raise BlobError(
+            f"The declaration that experiment {one.id} changed cannot be read: {error.what}",
+            remedy=f"Restore it from a backup, or remove the record: `ml-platform runs remove {one.id}`.",
+        ) from None
+    return declaration
 
 
 def _of_version(state: State, row: Row) -> Run:

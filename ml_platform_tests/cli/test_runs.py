@@ -19,6 +19,8 @@ def test_experiments_are_tried_listed_shown_compared_annotated_and_removed(platf
     )
     assert tried.exit_code == 0, tried.output
     assert "changed: num_leaves=3" in tried.stdout and "gates passed" in tried.stdout
+    renamed = invoke("try", NAME, "--set", "trainer.num_leaves=5", "--through", "2024-02", "--name", "other")
+    assert "Run 2 was on record before, and keeps its name: fewer <b>leaves</b>." in " ".join(renamed.stderr.split())
     (again,) = invoke_json("try", NAME, "--set", "trainer.num_leaves=5", "--through", "2024-02", "--tag", "small")
     assert again["reused"] and again["run"] == "2" and again["tags"] == ["small"]
 

@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from ml_platform.discovery import slices_of
-from ml_platform.errors import NotFoundError, OrderError, TrainingError
+from ml_platform.errors import BlobError, NotFoundError, OrderError, TrainingError
 from ml_platform.evaluation.metrics import metric
 from ml_platform.experiments import trying
 from ml_platform.experiments.changing import variants
@@ -31,6 +31,7 @@ from ml_platform.state import annotations, experiments, ledger, versions
 from ml_platform.state.experiment_tables import experiments as experiments_table
 from ml_platform.state.schema import metadata
 from ml_platform.training import training_set as training_sets
+from ml_platform.views.run_comparison import run_of
 from ml_platform_tests import scenario
 from ml_platform_tests.experiments.conftest import Bench
 from ml_platform_tests.faults import lake_contents
@@ -244,6 +245,19 @@ def test_maintenance_keeps_what_experiments_use_and_removes_what_removed_ones_le
     assert all(blobs.whole(digest) for digest in (kept.training_set, kept.bundle, kept.base_declaration, *own))
     assert not blobs.path(gone.training_set).exists() and not blobs.path(gone.bundle).exists()
     assert not blobs.path(alike.bundle).exists()
+
+
+def test_a_run_whose_declaration_is_lost_says_what_helps(bench: Bench) -> None:
+    one = bench.attempt("trainer.rounds=4").experiment
+    blob = bench.ws.blobs.path(one.base)
+    blob.rename(blob.with_suffix(".away"))
+    with pytest.raises(BlobError, match="declaration that experiment 1 changed cannot be read") as lost:
+        run_of(bench.ws.state, bench.ws.blobs, "1")
+    assert "ml-platform runs remove 1" in lost.value.remedy
+    assert bench.attempt("trainer.rounds=4").known, "another look at it computes nothing"
+    experiments.remove(bench.ws.state, one.id)
+    again = bench.attempt("trainer.rounds=4").experiment
+    assert run_of(bench.ws.state, bench.ws.blobs, str(again.id)).declaration
 
 
 def test_data_that_a_run_changes_meanwhile_are_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,7 +185,7 @@ def test_a_row_whose_request_changes_a_feature_that_the_canary_lacks_is_the_cham
 
 
 def test_a_canary_that_a_worker_cannot_load_fails_its_rows_and_the_champion_answers(
-    trips: World, store: SQLiteStore, tmp_path: Path
+    trips: World, store: SQLiteStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     start(trips)
     deploy_canary(trips.ws, NAME, store, YEAR)
@@ -194,6 +194,10 @@ def test_a_canary_that_a_worker_cannot_load_fails_its_rows_and_the_champion_answ
     service = worker(trips, tmp_path)
     assert {answer["version"] for answer in as_json(service, without_scores_of(json_rows(trips, 20)))} == {2}
     assert 'outcome="failed"' in service.metrics.page().decode() and not service.faults
+    assert (
+        f"Canary {NAME}@1: It is not loaded in this worker. The log of the service says why. The champion"
+        in caplog.text
+    )
     service.stop()
 
 

@@ -45,7 +45,7 @@ class ServedCanary:
         if type(error).__name__ not in self.reported:
             self.reported.add(type(error).__name__)
             name = f"{self.deployment.pipeline}@{self.deployment.version}"
-            _log.error("Canary %s: %s The champion answers.", name, first_line(error))
+            _log.error("Canary %s: %s. The champion answers.", name, first_line(error))
 
 
 @dataclass
