@@ -75,7 +75,7 @@ def try_(
         failed = failed or row is None
         if row is not None:
             rows.append(row)
-            if row["known"] and name and name != row["name"]:
+            if row["reused"] and name and name != row["name"]:
                 note(f"Run {row['run']} was on record before, and keeps its name: {row['name'] or 'none'}.")
             if not as_json:
                 _show(row)

@@ -249,12 +249,12 @@ def test_maintenance_keeps_what_experiments_use_and_removes_what_removed_ones_le
 
 def test_a_run_whose_declaration_is_lost_says_what_helps(bench: Bench) -> None:
     one = bench.attempt("trainer.rounds=4").experiment
-    blob = bench.ws.blobs.path(one.base)
+    blob = bench.ws.blobs.path(one.base_declaration)
     blob.rename(blob.with_suffix(".away"))
     with pytest.raises(BlobError, match="declaration that experiment 1 changed cannot be read") as lost:
         run_of(bench.ws.state, bench.ws.blobs, "1")
     assert "ml-platform runs remove 1" in lost.value.remedy
-    assert bench.attempt("trainer.rounds=4").known, "another look at it computes nothing"
+    assert bench.attempt("trainer.rounds=4").reused, "another look at it computes nothing"
     experiments.remove(bench.ws.state, one.id)
     again = bench.attempt("trainer.rounds=4").experiment
     assert run_of(bench.ws.state, bench.ws.blobs, str(again.id)).declaration
