@@ -69,7 +69,7 @@ def measured(data: Path, name: str, bodies: list[str], earlier: int, rounds: int
     command = [sys.executable, "-m", "ml_platform.cli.main"]
     state = State(Settings(data=data))
     who = {"reason": "a measurement", "actor": "bench"}
-    bounds = {"share": 0.1, "max_errors": 0.0, "max_latency": 1_000.0}
+    bounds = {"share": 0.1, "max_error_share": 0.0, "max_latency_ratio": 1_000.0}
     modes: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
         "alone": (lambda: None, lambda: None),
         "challenger": (

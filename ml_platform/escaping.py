@@ -128,6 +128,25 @@ def with_policy(page: str, policy: str) -> str:
     return page.replace("<head>", f'<head><meta http-equiv="Content-Security-Policy" content="{policy}">', 1)
 
 
+def page_without_script(title: str, style: str, body: str) -> str:
+    """A whole page in one file that runs no script and loads nothing from elsewhere.
+
+    Args:
+        title: Text, which is escaped.
+        style: CSS.
+        body: HTML; all text in it is escaped already.
+
+    >>> "<title>a &lt; b</title>" in page_without_script("a < b", "", "<p>text</p>")
+    True
+    """
+    page = (
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{html_text(title)}</title><style>{style}</style></head><body>{body}</body></html>\n"
+    )
+    return with_policy(page, NO_SCRIPT)
+
+
 def policy_of(page: str) -> str:
     """The policy at the beginning of a page; NO_SCRIPT for a page that has none.
 

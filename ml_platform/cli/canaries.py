@@ -25,10 +25,10 @@ def canary(
     share: Annotated[
         float | None, typer.Option(help="The share of keys that it answers, above 0 and below 1, such as 0.1.")
     ] = None,
-    max_errors: Annotated[
+    max_error_share: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="The share of its rows that it may fail to answer.")
     ] = 0.01,
-    max_latency: Annotated[
+    max_latency_ratio: Annotated[
         float, typer.Option(min=1.0, max=1000.0, help="How many times the champion's CPU time a row may take.")
     ] = 2.0,
     stop: Annotated[bool, typer.Option("--stop", help="End the canary of the pipeline.")] = False,
@@ -42,9 +42,11 @@ def canary(
     if "@" in version:
         if stop:
             raise typer.BadParameter("--stop ends the canary of a pipeline: name no version")
-        if share is None or not 0 < share < 1:
+        if share is None:
+            raise typer.BadParameter(f"--share is missing: `ml-platform canary {version} --share 0.1` gives it a tenth")
+        if not 0 < share < 1:
             raise typer.BadParameter("--share is above 0 and below 1, such as 0.1")
-        _start(version, share, max_errors, max_latency, why, as_json=as_json)
+        _start(version, share, max_error_share, max_latency_ratio, why, as_json=as_json)
     elif share is not None:
         raise typer.BadParameter("--share goes with a version: PIPELINE@N")
     elif stop:
@@ -53,7 +55,9 @@ def canary(
         _list(version, as_json=as_json)
 
 
-def _start(version: str, share: float, max_errors: float, max_latency: float, why: str, *, as_json: bool) -> None:
+def _start(
+    version: str, share: float, max_error_share: float, max_latency_ratio: float, why: str, *, as_json: bool
+) -> None:
     from ml_platform.serving.deploying_canary import start_canary
     from ml_platform.views.undeclared import Undeclared
 
@@ -70,8 +74,8 @@ def _start(version: str, share: float, max_errors: float, max_latency: float, wh
         number,
         gates,
         share=share,
-        max_errors=max_errors,
-        max_latency=max_latency,
+        max_error_share=max_error_share,
+        max_latency_ratio=max_latency_ratio,
         reason=why,
         actor=getpass.getuser(),
     )

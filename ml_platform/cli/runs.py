@@ -103,14 +103,14 @@ def _columns(state: "State", wanted: str | None, rows: list[dict[str, Any]]) -> 
     from ml_platform.state import annotations
     from ml_platform.views import runs
 
-    who = getpass.getuser()
+    actor = getpass.getuser()
     if wanted is None:
-        return annotations.chosen_columns(state, who) or list(runs.COLUMNS)
+        return annotations.chosen_columns(state, actor) or list(runs.COLUMNS)
     names = list(runs.COLUMNS) if wanted == "default" else [one.strip() for one in wanted.split(",") if one.strip()]
     for name in names:
         if name not in runs.COLUMNS and not any(runs.has_field(row, name) for row in rows):
             raise NotFoundError("column", name, sorted(runs.fields_of(rows)))
-    annotations.choose_columns(state, who, names)
+    annotations.choose_columns(state, actor, names)
     return names
 
 
@@ -153,7 +153,7 @@ def show(run: RunName, as_json: AsJson = False) -> None:
         emit_json(one.to_json())
         return
     row = one.to_json()
-    facts = ("run", "name", "status", "error", "pipeline", "partition", "who", "started_at", "seconds", "tags")
+    facts = ("run", "name", "status", "error", "pipeline", "partition", "actor", "started_at", "seconds", "tags")
     row["started_at"] = row["started_at"].replace(microsecond=0)
     emit_lines({name: row[name] for name in facts if row[name] not in ("", [], None)})
     parts = {part: one.bounds[part].get("rows") for part in ("train", "validation", "holdout") if part in one.bounds}
@@ -165,7 +165,7 @@ def show(run: RunName, as_json: AsJson = False) -> None:
     emit_verdicts(row["verdicts"])
     emit_lines(row["parameters"])
     for written in one.notes:
-        say(f"{written['written_at']:%Y-%m-%d %H:%M} {written['who']}: {written['text']}")
+        say(f"{written['written_at']:%Y-%m-%d %H:%M} {written['actor']}: {written['text']}")
 
 
 def compare(
@@ -175,7 +175,7 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare two runs: their declarations, parameters, data and metrics, side by side."""
-    from ml_platform.views.run_comparison import differences, run_of, with_curves
+    from ml_platform.views.run_comparison import differences, run_of, undeclared, with_curves
 
     with closing(_state()) as state:
         blobs = _blobs(state)
@@ -195,6 +195,8 @@ def compare(
         for line in lines
     ]
     emit_table(rows, empty="They differ in nothing.")
+    if missing := undeclared(*pair):
+        note(missing)
 
 
 def _value(value: Any) -> Any:
@@ -224,8 +226,8 @@ def tag(number: Number, tags: Annotated[list[str], typer.Argument(metavar="TAGâ€
     from ml_platform.state import annotations
 
     with closing(_state(write=True)) as state:
-        kept = annotations.tag(state, number, tags)
-    emit_json({"run": number, "tags": list(kept)}) if as_json else say(f"Run {number}: {', '.join(kept)}")
+        all_tags = annotations.tag(state, number, tags)
+    emit_json({"run": number, "tags": list(all_tags)}) if as_json else say(f"Run {number}: {', '.join(all_tags)}")
 
 
 def remove(
@@ -252,16 +254,16 @@ def patch(number: Number, as_json: AsJson = False) -> None:
 
     with closing(_state()) as state:
         one = experiments.experiment(state, number)
-    made = patch_of(opening.declared(one.pipeline), one.changes)
+    result = patch_of(opening.declared(one.pipeline), one.changes)
     if as_json:
-        emit_json(vars(made))
+        emit_json(vars(result))
         return
-    sys.stdout.write(made.text)
+    sys.stdout.write(result.text)
     if not one.changes:
         note(f"Run {number} changed nothing.")
-    for sentence in made.by_hand:
+    for sentence in result.by_hand:
         note(sentence)
-    if made.by_hand:
+    if result.by_hand:
         raise typer.Exit(1)
 
 

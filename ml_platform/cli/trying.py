@@ -75,7 +75,7 @@ def try_(
         failed = failed or row is None
         if row is not None:
             rows.append(row)
-            if row["known"] and name and name != row["name"]:
+            if row["reused"] and name and name != row["name"]:
                 note(f"Run {row['run']} was on record before, and keeps its name: {row['name'] or 'none'}.")
             if not as_json:
                 _show(row)
@@ -120,7 +120,7 @@ def _one(
             raise
         complain(f"{base.name}{of}: {error.what}", error.remedy)
         return None
-    return {**run_of(ws.state, ws.blobs, str(tried.experiment.id)).to_json(), "known": tried.known}
+    return {**run_of(ws.state, ws.blobs, str(tried.experiment.id)).to_json(), "reused": tried.reused}
 
 
 @contextmanager
@@ -143,8 +143,8 @@ def _stages(title: str, *, quiet: bool) -> "Iterator[Callable[[str], None]]":
 
 def _show(row: dict[str, Any]) -> None:
     """One finished run for people."""
-    said = " is on record already; nothing was computed" if row["known"] else ""
-    title = f"Run {row['run']}{said}: {row['pipeline']} at {row['partition']}"
+    repeated = " is on record already; nothing was computed" if row["reused"] else ""
+    title = f"Run {row['run']}{repeated}: {row['pipeline']} at {row['partition']}"
     say("", title, style="bold")
     say(f"  changed: {'; '.join(row['changed']) or 'nothing'}")
     emit_comparisons(row)
@@ -155,7 +155,7 @@ def emit_comparisons(row: dict[str, Any]) -> None:
     """The comparison with the champion, or why there is none."""
     if not row["comparisons"]:
         if row["status"] == "done":
-            why = row["incomparable"] or "there is no champion"
+            why = row["why_incomparable"] or "there is no champion"
             say(f"  {row['metric']} {cell(row['value'])}; not compared: {why}.")
         return
     emit_table(
@@ -163,7 +163,7 @@ def emit_comparisons(row: dict[str, Any]) -> None:
             {
                 "metric": f"  {one['slice']}" if one["slice"] else one["metric"],
                 "run": one["value"],
-                f"@{row['champion']}": one["champion"],
+                f"@{row['champion']}": one["champion_value"],
                 "better by": one["difference"],
                 "low": one["low"],
                 "high": one["high"],

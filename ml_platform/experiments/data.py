@@ -48,7 +48,7 @@ class ExperimentData:
     features: dict[str, str]
     uses: set[str] = field(default_factory=set)
 
-    def made(self, tell: Tell) -> TrainingSet:
+    def training_set(self, tell: Tell) -> TrainingSet:
         """The training set, made if neither the pipeline nor an experiment has it.
 
         Raises TrainingError where it cannot be made, LakeError for damaged tables.
@@ -66,7 +66,7 @@ class ExperimentData:
         rows = "" if self.own else self._feature_rows(tell)
         tell("training set")
         self._check_files()
-        made = training_sets.build(
+        stored_set = training_sets.build(
             ws.lake,
             ws.blobs,
             self.variant.data,
@@ -77,8 +77,8 @@ class ExperimentData:
         )
         keys = self.own, self.key, self.features
         self._refuse_changed(lambda: _keys(ws, self.base, self.variant, self.partition) == keys)
-        experiments.keep_output(ws.state, self.key, made.digest, made.to_details())
-        return made
+        experiments.keep_output(ws.state, self.key, stored_set.digest, stored_set.to_details())
+        return stored_set
 
     def _feature_rows(self, tell: Tell) -> str:
         """A relation of the changed features of all partitions, each made once."""
@@ -138,10 +138,10 @@ def _keys(ws: Workspace, base: ModelPipeline, variant: Variant, partition: str) 
     """Whether the features are those of the table, the key of the training set, and those of the features."""
     upto = base.partition_keys_upto(partition)
     with ws.reading():
-        there = {read.partition: read.content_key for read in reading.own(ws, base, "features", upto)}
+        recorded = {read.partition: read.content_key for read in reading.own(ws, base, "features", upto)}
         current = {one: _STEP.key(ws, base, one).content_key for one in upto}
     own = FeatureDefinition.of(base).key == FeatureDefinition.of(variant.data).key
-    own = own and there == current
+    own = own and recorded == current
     with ws.reading():  # another look: the definition of the base is remembered within the first
         wanted = current if own else {one: _STEP.key(ws, variant.data, one).content_key for one in upto}
         reads = [Read(f"{base.name}/features", one, key) for one, key in wanted.items()]

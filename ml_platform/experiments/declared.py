@@ -25,7 +25,7 @@ def flat(pipeline: ModelPipeline) -> dict[str, Any]:
         parts = canonical(feature)
         for output in feature.outputs:
             expression = feature.expressions.get(output)
-            shared = {name: value for name, value in parts.items() if name not in ("take", "agg", "over")}
+            shared = {name: value for name, value in parts.items() if name not in feature.output_parameters}
             values[f"features.{output}"] = _words(expression) if expression is not None else json.dumps(shared)
     return values
 
@@ -36,13 +36,6 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Ch
     return tuple(
         Change(path, before.get(path), after.get(path)) for path in paths if before.get(path) != after.get(path)
     )
-
-
-def changed(base: Mapping[str, Any], changes: tuple[Change, ...]) -> dict[str, Any]:
-    """The flat declaration that came of the changes."""
-    values = {**base, **{change.path: change.after for change in changes}}
-    gone = {change.path for change in changes if change.after is None and change.before is not None}
-    return {path: value for path, value in values.items() if path not in gone}
 
 
 def _values(path: str, value: Any) -> Iterator[tuple[str, Any]]:

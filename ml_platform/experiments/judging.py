@@ -21,8 +21,8 @@ from ml_platform.spec.metrics import higher_is_better
 from ml_platform.spec.pipeline import ModelPipeline
 
 CODE_VERSION = 1  # of how experiments are judged; part of their content key
-FEWEST = 30  # rows of a segment that is compared
-MOST = 30  # segments of a column that are compared, the largest
+MIN_SEGMENT_ROWS = 30  # rows of a segment that is compared
+MAX_SEGMENTS = 30  # segments of a column that are compared, the largest
 _QUICK = {Evidence.TRAIN, Evidence.CHAMPION}
 
 Conclusion = Literal["better", "worse", "no difference shown", "no interval", "not comparable"]
@@ -41,7 +41,7 @@ class Comparison:
     slice: str
     rows: int
     value: float | None
-    champion: float | None
+    champion_value: float | None
     difference: float | None = None
     low: float | None = None
     high: float | None = None
@@ -62,7 +62,7 @@ def other_label(base: ModelPipeline, changed: ModelPipeline) -> bool:
     return bool(labels[0] != labels[1])
 
 
-def incomparable(candidate: Candidate, champion: Champion) -> str:
+def why_incomparable(candidate: Candidate, champion: Champion) -> str:
     """Why the two have no common holdout to be compared on; empty where they have one."""
     reason = no_common_holdout(candidate, champion)
     return f"there is no common holdout: {reason}" if reason else ""
@@ -106,7 +106,7 @@ def _better_by(metric: str, own: float | None, other: float | None) -> float | N
 def _segments(column: pl.Series, name: str) -> Iterable[tuple[str, Any]]:
     """The largest segments with rows enough: name and mask. Null is one, too."""
     texts = column.cast(pl.String).fill_null("null")
-    counts = texts.value_counts(sort=True).filter(pl.col("count") >= FEWEST).head(MOST)
+    counts = texts.value_counts(sort=True).filter(pl.col("count") >= MIN_SEGMENT_ROWS).head(MAX_SEGMENTS)
     for text in sorted(counts[column.name].to_list()):
         yield f"{name}={text}", (texts == text).to_numpy()
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ml_platform.errors import DeclarationError
 from ml_platform.experiments.declared import flat
-from ml_platform.experiments.source_edits import CannotEdit, Source, written
+from ml_platform.experiments.source_edits import CannotEdit, DeclarationText, python_text
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.experiments import Change
 
@@ -35,7 +35,7 @@ def patch_of(pipeline: ModelPipeline, changes: Iterable[Change]) -> Patch:
         why = f"The file that declares {pipeline.name} was not found."
         return Patch("", (why, *(_in_words(change) for change in listed)))
     before = file.read_text()
-    source, by_hand = Source(before, pipeline.name), list[str]()
+    source, by_hand = DeclarationText(before, pipeline.name), list[str]()
     dropped = [change.path.removeprefix("features.") for change in listed if _drops(change)]
     words = {path.partition(".")[0] for path in (c.path for c in listed) if path.endswith(".kind")}
     for change in listed:
@@ -55,7 +55,7 @@ def patch_of(pipeline: ModelPipeline, changes: Iterable[Change]) -> Patch:
             elif section == "gates":
                 raise CannotEdit
             else:
-                source.replace_argument(change.path.split("."), written(change.after))
+                source.replace_argument(change.path.split("."), python_text(change.after))
         except CannotEdit:
             by_hand.append(_in_words(change))
     if dropped:
@@ -70,12 +70,12 @@ def patch_of(pipeline: ModelPipeline, changes: Iterable[Change]) -> Patch:
     return Patch(text, tuple(dict.fromkeys(by_hand)))
 
 
-def _change_feature(source: Source, pipeline: ModelPipeline, change: Change) -> None:
+def _change_feature(source: DeclarationText, pipeline: ModelPipeline, change: Change) -> None:
     output, parts = change.path.removeprefix("features."), _parts(change)
     if not parts:
         raise CannotEdit
     for name, (_, after) in parts.items():
-        source.replace_of_feature(pipeline.features, output, name, written(after))
+        source.replace_of_feature(pipeline.features, output, name, python_text(after))
 
 
 def _parts(change: Change) -> dict[str, tuple[Any, Any]]:
@@ -100,7 +100,7 @@ def _written_word(section: str, changes: list[Change]) -> str:
     named = {name: value for name, value in values.items() if value is not None}
     if any("." in name for name in named):
         raise CannotEdit
-    return f"{kind}({', '.join(f'{name}={written(value)}' for name, value in _differing(kind, named).items())})"
+    return f"{kind}({', '.join(f'{name}={python_text(value)}' for name, value in _differing(kind, named).items())})"
 
 
 def _differing(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def _file_of(pipeline: ModelPipeline) -> Path | None:
         if path is None or not any(value is pipeline for value in list(vars(module).values())):
             continue
         file = Path(path)
-        if file.suffix == ".py" and file.is_file() and Source(file.read_text(), pipeline.name).is_declared:
+        if file.suffix == ".py" and file.is_file() and DeclarationText(file.read_text(), pipeline.name).is_declared:
             return file
     return None
 
@@ -134,10 +134,10 @@ def _shown(file: Path) -> str:
 
 def _in_words(change: Change) -> str:
     if change.path.startswith("gates."):
-        gone = "Remove the gate" if change.after is None else "Declare the gate"
-        return f"{gone}: {change.after or change.before}."
+        action = "Remove the gate" if change.after is None else "Declare the gate"
+        return f"{action}: {change.after or change.before}."
     parts = _parts(change)
     if parts:
-        told = ", ".join(f"{name} from {before!r} to {after!r}" for name, (before, after) in parts.items())
-        return f"Change {told} of the feature {change.path.removeprefix('features.')}."
+        differing = ", ".join(f"{name} from {before!r} to {after!r}" for name, (before, after) in parts.items())
+        return f"Change {differing} of the feature {change.path.removeprefix('features.')}."
     return f"Change {change.path} from {change.before!r} to {change.after!r}."

@@ -12,7 +12,7 @@ class CannotEdit(Exception):
     """The text does not say plainly where the value is."""
 
 
-class Source:
+class DeclarationText:
     """The text of a Python file that declares the pipeline of that name.
 
     is_declared: whether it has one such call of `ModelPipeline`.
@@ -71,19 +71,19 @@ class Source:
         nodes = self._written_features(features)
         if not nodes:
             return list(dropped)
-        left, emptied = list[str](), set[int]()
+        undropped, emptied = list[str](), set[int]()
         for index, (feature, node) in enumerate(zip(features, nodes, strict=True)):
             gone = [name for name in feature.outputs if name in dropped]
-            kept = feature.without(gone) if gone else (feature,)
+            reduced = feature.without(gone) if gone else (feature,)
             try:
-                if not kept:
+                if not reduced:
                     emptied.add(index)
                 elif gone:
-                    self._reduce(node, feature, kept)
+                    self._reduce(node, feature, reduced)
             except CannotEdit:
-                left += gone
+                undropped += gone
         self._remove(nodes, emptied)
-        return left
+        return undropped
 
     def edited(self) -> str:
         """The text with the edits. Raises CannotEdit if two of them overlap, or it is no Python any more."""
@@ -111,22 +111,22 @@ class Source:
 
     # -- parts -------------------------------------------------------------------------------
 
-    def _reduce(self, node: ast.expr, feature: Feature, kept: Sequence[Feature]) -> None:
-        if not isinstance(node, ast.Call) or len(kept) != 1:
+    def _reduce(self, node: ast.expr, feature: Feature, reduced: Sequence[Feature]) -> None:
+        if not isinstance(node, ast.Call) or len(reduced) != 1:
             raise CannotEdit
         if feature.expressions:
-            gone = {i for i, one in enumerate(node.keywords) if one.arg not in kept[0].outputs}
-            if node.args or len(node.keywords) - len(gone) != len(kept[0].outputs):
+            gone = {i for i, one in enumerate(node.keywords) if one.arg not in reduced[0].outputs}
+            if node.args or len(node.keywords) - len(gone) != len(reduced[0].outputs):
                 raise CannotEdit
             self._remove(node.keywords, gone)
             return
-        for name in ("take", "agg", "over"):
-            new = getattr(kept[0], name, None)
-            if new != getattr(feature, name, None):
+        for name in feature.output_parameters:
+            new = getattr(reduced[0], name)
+            if new != getattr(feature, name):
                 there = _argument(node, name)
                 if not isinstance(there, ast.List):
                     raise CannotEdit
-                self._edits.append((*self._span(there), written(new)))
+                self._edits.append((*self._span(there), python_text(new)))
 
     def _remove(self, siblings: Sequence[Any], indexes: Collection[int]) -> None:
         """Remove some of several, each with the comma after it, or before it where none is kept after it."""
@@ -201,14 +201,14 @@ def _is_plain(node: ast.expr, whole_word: bool) -> bool:
     return True
 
 
-def written(value: Any) -> str:
+def python_text(value: Any) -> str:
     """A plain value as Python, texts in double quotes.
 
-    >>> written(["a", 2, None])
+    >>> python_text(["a", 2, None])
     '["a", 2, None]'
     """
     if isinstance(value, str):
         return '"' + repr("'" + value)[2:-1].replace('"', '\\"') + '"'
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(written, value))}]"
+        return f"[{', '.join(map(python_text, value))}]"
     return repr(value)

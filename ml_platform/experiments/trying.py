@@ -2,7 +2,6 @@
 
 import getpass
 import json
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -11,14 +10,10 @@ from typing import Any
 
 from ml_platform import interrupts
 from ml_platform.errors import NotFoundError, OrderError
-from ml_platform.evaluation.candidate import Part
-from ml_platform.evaluation.curves import curves_of
-from ml_platform.evaluation.gates.registry import evidence_for
-from ml_platform.evaluation.metrics import scorecard
-from ml_platform.evaluation.stored import bounds, stored_candidate
 from ml_platform.experiments import declared, judging
 from ml_platform.experiments.changing import Variant
 from ml_platform.experiments.data import ExperimentData, Tell, data_of
+from ml_platform.experiments.results import result_of
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.lake.work_marks import marked
 from ml_platform.models.registry import trainer_of
@@ -27,14 +22,9 @@ from ml_platform.runtime.workspace import Workspace, window_of
 from ml_platform.spec.canonical import canonical, content_key, libraries
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import annotations, experiments, ledger, promotions, versions
-from ml_platform.state.experiments import Details, Experiment
+from ml_platform.state.experiments import Experiment
 from ml_platform.state.versions import Version
-from ml_platform.steps.candidate import recipe_of
-from ml_platform.steps.judged_candidate import rival
-from ml_platform.steps.provenance import column_origins
-from ml_platform.steps.replaying import replayed
 from ml_platform.training import fitting
-from ml_platform.training.training_set import TrainingSet
 
 
 @dataclass(frozen=True)
@@ -56,35 +46,25 @@ class Request:
 
 @dataclass(frozen=True)
 class Tried:
-    """An experiment on record. `known`: it was before, and nothing was computed."""
+    """An experiment on record. `reused`: it was before, and nothing was computed."""
 
     experiment: Experiment
-    known: bool
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """How an experiment does on its holdout. incomparable: why it is not compared with the champion."""
-
-    holdout: Part
-    comparisons: list[judging.Comparison]
-    incomparable: str
-    verdicts: list[dict[str, Any]]
-    curves: dict[str, Any]
+    reused: bool
 
 
 def partition_of(ws: Workspace, pipeline: ModelPipeline, wanted: str | None) -> str:
     """The partition at whose end the experiment is trained. Raises OrderError when the pipeline did not run so far."""
-    made = sorted(ledger.partitions(ws.state, f"{pipeline.name}/decision"))
-    if not made:
+    decided = sorted(ledger.partitions(ws.state, f"{pipeline.name}/decision"))
+    if not decided:
         raise OrderError(
             f"{pipeline.name} has no data yet.", remedy=f"Run it first: `ml-platform run {pipeline.name}`."
         )
     if wanted is None:
-        return made[-1]
-    if wanted not in made:
+        return decided[-1]
+    if wanted not in decided:
         raise OrderError(
-            f"{pipeline.name} did not run through {wanted}.", remedy=f"It ran through {made[-1]}; name one until then."
+            f"{pipeline.name} did not run through {wanted}.",
+            remedy=f"It ran through {decided[-1]}; name one until then.",
         )
     return wanted
 
@@ -107,33 +87,35 @@ def attempt(ws: Workspace, base: ModelPipeline, variant: Variant, request: Reque
     key = _key(data, variant.model, champion, request)
     earlier = experiments.done_by_key(ws.state, key)
     if earlier is not None and ws.blobs.whole(earlier.bundle):
-        return Tried(_annotated(ws, earlier, request), known=True)
+        return Tried(_annotated(ws, earlier, request), reused=True)
     flat = declared.flat(base)
     begun = Experiment(
         pipeline=base.name,
         partition=partition,
         content_key=key,
         training_key="",
-        base=ws.blobs.put_bytes(_text(flat)),
+        base_declaration=ws.blobs.put_bytes(_text(flat)),
         changes=declared.differences(flat, declared.flat(variant.model)),
         metric=variant.model.headline,
-        who=getpass.getuser(),
+        actor=getpass.getuser(),
         started_at=datetime.now(UTC),
         name=request.name,
         champion=number,
     )
     with _on_record(ws, begun, data) as running:
         annotated = _annotated(ws, running, request)
-        done, details = _tried(ws, data, annotated, champion, request, tell)
-        return Tried(experiments.finish(ws.state, done, details, data.uses), known=False)
+        done, details = result_of(
+            ws, data, annotated, champion, by=request.by, every_gate=request.every_gate, tell=tell
+        )
+        return Tried(experiments.finish(ws.state, done, details, data.uses), reused=False)
 
 
 @contextmanager
 def _on_record(ws: Workspace, begun: Experiment, data: ExperimentData) -> Iterator[Experiment]:
-    with ExitStack() as held:
+    with ExitStack() as open_marks:
         with ws.state.writing():  # whoever sees the row sees the mark
             one = experiments.begin(ws.state, begun)
-            held.enter_context(marked(ws.settings.lake, f"{experiments.MARK}{one.id}"))
+            open_marks.enter_context(marked(ws.settings.lake, f"{experiments.MARK}{one.id}"))
         with _end_on_record(ws, one, data):
             yield one
 
@@ -146,122 +128,10 @@ def _end_on_record(ws: Workspace, one: Experiment, data: ExperimentData) -> Iter
     except BaseException as error:  # an interrupt too, which is on record as that
         stopped = interrupts.arrived() or isinstance(error, KeyboardInterrupt)
         why = "Stopped." if stopped else without_secrets(f"{type(error).__name__}: {error}")
-        there = experiments.experiment(ws.state, one.id)
-        ended = replace(there, status="interrupted" if stopped else "failed", error=why)
+        recorded = experiments.experiment(ws.state, one.id)
+        ended = replace(recorded, status="interrupted" if stopped else "failed", error=why)
         experiments.finish(ws.state, ended, uses=data.uses)
         raise
-
-
-def _tried(
-    ws: Workspace, data: ExperimentData, one: Experiment, champion: Version | None, request: Request, tell: Tell
-) -> tuple[Experiment, Details]:
-    pipeline, started = data.variant.model, time.perf_counter()
-    stored = data.made(tell)
-    interrupts.stop_if_arrived()
-    gathered = time.perf_counter()
-    training_key = recipe_of(pipeline, stored.digest).content_key
-    bundle, record = _bundle(ws, pipeline, stored, training_key, tell)
-    interrupts.stop_if_arrived()
-    trained = time.perf_counter()
-    tell("comparing")
-    one = replace(one, training_key=training_key, training_set=stored.digest, bundle=bundle)
-    judged = _judged(ws, data, stored, one, champion, request)
-    ended = time.perf_counter()
-    holdout = judged.holdout
-    metrics = scorecard(pipeline.task, holdout.labels, holdout.scores, holdout.classes)
-    head = next((row for row in judged.comparisons if row.metric == one.metric and not row.slice), None)
-    done = replace(
-        one,
-        status="done",
-        value=metrics[one.metric],
-        difference=None if head is None else head.difference,
-        low=None if head is None else head.low,
-        high=None if head is None else head.high,
-        parameters=record["parameters"],
-        metrics=metrics,
-    )
-    parts = {"data": gathered - started, "training": trained - gathered, "comparing": ended - trained}
-    details = Details(
-        bounds=bounds(stored, pipeline.split),
-        environment=record["environment"],
-        durations={name: round(seconds, 4) for name, seconds in parts.items()},
-        comparisons=[judging.as_json(row) for row in judged.comparisons],
-        verdicts=judged.verdicts,
-        curves=judged.curves,
-        incomparable=judged.incomparable,
-    )
-    return done, details
-
-
-def _bundle(
-    ws: Workspace, pipeline: ModelPipeline, stored: TrainingSet, training_key: str, tell: Tell
-) -> tuple[str, dict[str, Any]]:
-    """The digest of the model and the record of its training; that of an equal training, if there is one."""
-    version = versions.by_key(ws.state, pipeline.name, training_key)
-    if version is not None and ws.blobs.whole(version.bundle):
-        return version.bundle, {"parameters": version.parameters, "environment": version.environment}
-    earlier = experiments.done_by_training(ws.state, training_key)
-    if earlier is not None and ws.blobs.whole(earlier.bundle):
-        made_in = experiments.details(ws.state, earlier.id).environment
-        return earlier.bundle, {"parameters": earlier.parameters, "environment": made_in}
-    tell("training")
-    definition = FeatureDefinition.of(pipeline).to_json()
-    made = fitting.make(ws.blobs, pipeline, stored, definition, threads=ws.settings.threads)
-    return made.digest, made.record
-
-
-def _judged(
-    ws: Workspace,
-    data: ExperimentData,
-    stored: TrainingSet,
-    one: Experiment,
-    champion: Version | None,
-    request: Request,
-) -> _Judged:
-    pipeline, other = data.variant.model, judging.other_label(data.base, data.variant.model)
-    gates = judging.gates_measured(pipeline, every=request.every_gate, champion=not other)
-    candidate = stored_candidate(
-        ws.blobs, pipeline, stored, one.bundle, 0, wanted=evidence_for(gates), threads=ws.settings.threads
-    )
-    holdout, compared, why_not = candidate.holdout, list[judging.Comparison](), ""
-    if champion is not None and other:
-        why_not = "the experiment predicts another label"
-    elif champion is not None:
-        against = rival(ws, data.variant.data, champion, holdout.frame, stored.decided_at)
-        candidate = replace(candidate, champion=against)
-        why_not = judging.incomparable(candidate, against)
-        if not why_not:
-            segments = judging.segments_of(pipeline, request.by)
-            compared = judging.comparisons(pipeline, candidate, against, segments)
-    as_version = _as_version(one, stored)
-    candidate = replace(
-        candidate,
-        parity=lambda examples: replayed(ws, as_version, holdout.frame, examples),
-        provenance=lambda: column_origins(ws, pipeline, one.partition),
-    )
-    verdicts = judging.verdicts(pipeline, candidate, gates)
-    return _Judged(holdout, compared, why_not, verdicts, curves_of(pipeline.task, holdout))
-
-
-def _as_version(one: Experiment, stored: TrainingSet) -> Version:
-    """The experiment in the form of a version that no pipeline has, for the replay of its examples."""
-    return Version(
-        pipeline=one.pipeline,
-        content_key=one.training_key,
-        partition=one.partition,
-        training_set=one.training_set,
-        bundle=one.bundle,
-        bounds={},
-        decided_at=stored.decided_at,
-        parameters={},
-        metrics={},
-        environment={},
-        code_version="",
-        durations={},
-        run_id="",
-        version=0,
-        created_at=one.started_at,
-    )
 
 
 def _key(data: ExperimentData, pipeline: ModelPipeline, champion: Version | None, request: Request) -> str:

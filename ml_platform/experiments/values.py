@@ -95,7 +95,9 @@ def _built(node: ast.expr, path: str) -> Any:
     if node.func.id not in words:
         if node.func.id[:1].isupper():
             name = node.func.id
-            raise DeclarationError(path, f"there is no word {name!r}", remedy=did_you_mean(name, words))
+            raise DeclarationError(
+                path, f"there is no word {name!r}", remedy=did_you_mean(name, words) or f"There are {', '.join(words)}."
+            )
         raise ValueError
     arguments = [_built(item, path) for item in node.args]
     return getattr(ml_platform, node.func.id)(*arguments, **{str(k.arg): _built(k.value, path) for k in node.keywords})

@@ -31,32 +31,32 @@ class ChooseTrainer:
         return [1, *(trainer_of(trainer).code_version(trainer, task) for trainer in declared.trainers)]
 
     def config(self, declared: "Choose", task: Task) -> dict[str, Any]:
-        """`candidates`: the name, the word and the configuration of each."""
+        """`choices`: the name, the word and the configuration of each."""
         words = [type(trainer).__name__ for trainer in declared.trainers]
         names = [
             word if words.count(word) == 1 else f"{word} {words[: at + 1].count(word)}" for at, word in enumerate(words)
         ]
         configs = [trainer_of(trainer).config(trainer, task) for trainer in declared.trainers]
-        candidates = [
+        choices = [
             {"name": name, "trainer": word, "config": config}
             for name, word, config in zip(names, words, configs, strict=True)
         ]
-        return {"trainer": "Choose", "parameters": {"candidates": ", ".join(names)}, "candidates": candidates}
+        return {"trainer": "Choose", "parameters": {"trainers": ", ".join(names)}, "choices": choices}
 
     def uses_validation(self, declared: "Choose") -> bool:
         return True
 
     def fit(self, data: TrainingData, config: Mapping[str, Any], *, threads: int = 0) -> Model:
-        """See `Trainer.fit`. A candidate that cannot be fitted is left out, and the report says why."""
+        """See `Trainer.fit`. A trainer that cannot be fitted is left out, and the report says why."""
         metric = "rmse" if data.task == "regression" else "log_loss"
         best: tuple[float, str, Model] | None = None
         refusals: list[PlatformError] = []
         outcomes: dict[str, str] = {}
         evaluations: dict[str, float] = {}
-        for candidate in config["candidates"]:
-            name = candidate["name"]
+        for choice in config["choices"]:
+            name = choice["name"]
             try:
-                model = trainer_named(candidate["trainer"]).fit(data, candidate["config"], threads=threads)
+                model = trainer_named(choice["trainer"]).fit(data, choice["config"], threads=threads)
                 loss = _loss(model, data, threads)
             except (TrainingError, ScoringError) as error:
                 refusals.append(error)
@@ -72,7 +72,7 @@ class ChooseTrainer:
         _, name, chosen = best
         listed = "; ".join(f"{each}: {outcome}" for each, outcome in outcomes.items())
         chosen.report = FitReport(
-            {"chosen": name, "candidates on validation": listed, **chosen.report.parameters},
+            {"chosen": name, "trainers on validation": listed, **chosen.report.parameters},
             {**evaluations, **chosen.report.evaluations},
         )
         return chosen

@@ -44,6 +44,15 @@ def encode(frame: pl.DataFrame, columns: Sequence[str], levels: Levels) -> pl.Da
     return encoded
 
 
+def encoded_matrix(frame: pl.DataFrame, columns: Sequence[str], levels: Levels) -> npt.NDArray[np.float64]:
+    """`encode` as a matrix of doubles, shape (n, columns): texts as codes, missing values as NaN.
+
+    Raises what `encode` raises.
+    """
+    encoded = encode(frame, columns, levels)
+    return encoded.cast(pl.Float64).fill_null(float("nan")).to_numpy(order="c")
+
+
 def _encoded(name: str, dtype: pl.DataType, levels: Sequence[str] | None) -> pl.Expr:
     column = pl.col(name)
     if dtype == pl.Null:

@@ -19,7 +19,7 @@ import polars as pl
 
 from ml_platform import interrupts
 from ml_platform.errors import ScoringError, TrainingError, did_you_mean, first_line
-from ml_platform.models.encoding import RowEncoder, encode
+from ml_platform.models.encoding import RowEncoder, encoded_matrix
 from ml_platform.models.protocol import FitReport, Model, Signature, TrainerVersion, ranked
 from ml_platform.models.sklearn_bytes import dumped, loaded
 from ml_platform.models.sklearn_design import Design
@@ -108,17 +108,17 @@ class ScikitLearnTrainer:
     def config(self, declared: "ScikitLearn", task: Task) -> dict[str, Any]:
         """`parameters`: the class, its arguments and its `random_state`, where it has one."""
         arguments = dict(declared.parameters)
-        known = _parameters(declared.estimator)
-        unknown = sorted(set(arguments) - set(known))
+        accepted = _parameters(declared.estimator)
+        unknown = sorted(set(arguments) - set(accepted))
         if unknown:
             raise TrainingError(
                 f"{declared.name} has no parameter {', '.join(map(repr, unknown))}.",
-                remedy=" ".join(filter(None, (did_you_mean(name, known) for name in unknown)))
-                or f"It takes {', '.join(known)}.",
+                remedy=" ".join(filter(None, (did_you_mean(name, accepted) for name in unknown)))
+                or f"It takes {', '.join(accepted)}.",
             )
-        if "random_state" in known:
+        if "random_state" in accepted:
             arguments["random_state"] = declared.seed
-        _check_task(_made(declared.estimator, arguments), task)
+        _check_task(_estimator_of(declared.estimator, arguments), task)
         return {"parameters": {"estimator": declared.estimator, **arguments}}
 
     def uses_validation(self, declared: "ScikitLearn") -> bool:
@@ -130,7 +130,7 @@ class ScikitLearnTrainer:
 
         arguments = dict(config["parameters"])
         name = arguments.pop("estimator")
-        estimator = _made(name, arguments)
+        estimator = _estimator_of(name, arguments)
         train = data.part("train")
         levels = learn_levels(train.lazy(), data.columns)
         signature = Signature(data.task, data.columns, levels, learn_classes(train["_label"], data.task))
@@ -151,8 +151,8 @@ class ScikitLearnTrainer:
                 ) from error
             if kind in _FORESTS:
                 estimator.set_params(n_jobs=None)
-            moved = _moved(lambda some: _scores(estimator, design.matrix(some), data.task), values)
-        head = {"design": asdict(design), "importance": dict(zip(signature.columns, moved, strict=True))}
+            effects = _shuffle_effects(lambda some: _scores(estimator, design.matrix(some), data.task), values)
+        head = {"design": asdict(design), "importance": dict(zip(signature.columns, effects, strict=True))}
         text = json.dumps(head, sort_keys=True, allow_nan=False, ensure_ascii=False)
         return ScikitLearnModel(text.encode() + b"\n" + dumped(estimator), signature, FitReport(config["parameters"]))
 
@@ -167,17 +167,20 @@ def _class_of(name: str) -> Any:
             raise TrainingError(f"{distribution} is not installed.", remedy="`pip install 'ml_platform[sklearn]'`.")
     module, _, kind = name.rpartition(".")
     home = importlib.import_module(module)
-    found = getattr(home, kind, None)
-    if kind not in getattr(home, "__all__", ()) or not inspect.isclass(found):
-        raise TrainingError(f"{module} has no class {kind}.", remedy=did_you_mean(kind, home.__all__))
-    return found
+    member = getattr(home, kind, None)
+    classes = [name for name in home.__all__ if name[:1].isupper()]
+    if kind not in classes or not inspect.isclass(member):
+        raise TrainingError(
+            f"{module} has no class {kind}.", remedy=did_you_mean(kind, classes) or f"It has {', '.join(classes)}."
+        )
+    return member
 
 
 def _parameters(name: str) -> list[str]:
     return [parameter for parameter in inspect.signature(_class_of(name)).parameters if parameter != "self"]
 
 
-def _made(name: str, arguments: Mapping[str, Any]) -> Any:
+def _estimator_of(name: str, arguments: Mapping[str, Any]) -> Any:
     try:
         return _class_of(name)(**arguments)
     except TypeError as error:  # of a class that needs more
@@ -203,8 +206,7 @@ def _check_task(estimator: Any, task: Task) -> None:
 
 def _values(frame: pl.DataFrame, signature: Signature) -> Array:
     """The model's columns, shape (n, columns); texts as codes, missing values as NaN."""
-    encoded = encode(frame, tuple(signature.columns), signature.levels)
-    return encoded.cast(pl.Float64).fill_null(float("nan")).to_numpy(order="c")
+    return encoded_matrix(frame, tuple(signature.columns), signature.levels)
 
 
 def _scores(estimator: Any, matrix: Array, task: Task) -> Array:
@@ -217,7 +219,7 @@ def _scores(estimator: Any, matrix: Array, task: Task) -> Array:
     return np.ascontiguousarray(answers[:, 1]) if task == "binary" else answers
 
 
-def _moved(scores: Callable[[Array], Array], values: Array) -> list[float]:
+def _shuffle_effects(scores: Callable[[Array], Array], values: Array) -> list[float]:
     """By column how far scores move on average when it is shuffled among at most _SHUFFLED rows."""
     some = values[np.linspace(0, len(values) - 1, min(len(values), _SHUFFLED)).astype(np.intp)]
     order, before = np.random.default_rng(0).permutation(len(some)), scores(some)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ml_platform.models.encoding import encode
+from ml_platform.models.encoding import encoded_matrix
 from ml_platform.models.protocol import Signature
 from ml_platform.models.training_data import Rows, TrainingData
 from ml_platform.models.xgboost_library import xgboost_library
@@ -36,8 +36,7 @@ def matrix(frame: pl.DataFrame, signature: Signature) -> Singles:
 
     Raises ScoringError for a column that is missing or of another type.
     """
-    encoded = encode(frame, tuple(signature.columns), signature.levels)
-    return singles(encoded.cast(pl.Float64).fill_null(float("nan")).to_numpy(order="c"))
+    return singles(encoded_matrix(frame, tuple(signature.columns), signature.levels))
 
 
 def feature_types(signature: Signature) -> list[str]:

@@ -21,10 +21,10 @@ from ml_platform.views.run_comparison import Run, run_of
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ExperimentResult:
-    """A finished experiment. `known`: it was on record before, and nothing was computed."""
+    """A finished experiment. `reused`: it was on record before, and nothing was computed."""
 
     run: Run
-    known: bool
+    reused: bool
 
     @property
     def id(self) -> int:
@@ -79,4 +79,4 @@ def tried(
     with closing(State(reader.settings)) as state:
         ws = replace(reader, state=state, slices=slices_of(declarations.by_name.values()))
         one = attempt(ws, base, variant, request, tell)
-        return ExperimentResult(run_of(state, ws.blobs, str(one.experiment.id)), one.known)
+        return ExperimentResult(run_of(state, ws.blobs, str(one.experiment.id)), one.reused)

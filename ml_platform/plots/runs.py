@@ -42,7 +42,9 @@ def segments(metric: str, rows_by_run: Mapping[str, Sequence[Mapping[str, Any]]]
             off = [[row["difference"] - row["low"] for row in rows], [row["high"] - row["difference"] for row in rows]]
             axes.errorbar(middle, places, xerr=off, fmt="o", color=colour, markersize=3.5, linewidth=1.2, label=run)
         axes.set_yticks(range(len(names)), names)
+        axes.margins(y=0.15)
         axes.invert_yaxis()
+        axes.locator_params(axis="x", nbins=5)
         axes.set(title=f"{metric} better than the champion's by", xlabel="")
         axes.legend(loc="best")
 

@@ -47,28 +47,30 @@ class CanaryFigures:
     champion: Timed = Timed()
 
 
-def why_out_of_bounds(figures: CanaryFigures, max_errors: float, max_latency: float) -> str:
+def why_out_of_bounds(figures: CanaryFigures, max_error_share: float, max_latency_ratio: float) -> str:
     """Which bound the canary has left, as a phrase; empty while it keeps both.
 
     Errors count from the first row on, as a share of at least `ENOUGH_ANSWERED` rows. Latency is the mean CPU time of
     a row, in times of the champion's; it leaves its bound when that is no chance: by three standard errors.
 
-    >>> why_out_of_bounds(CanaryFigures(answered=98, failed=1), max_errors=0.01, max_latency=2.0)
+    >>> why_out_of_bounds(CanaryFigures(answered=98, failed=1), max_error_share=0.01, max_latency_ratio=2.0)
     ''
-    >>> why_out_of_bounds(CanaryFigures(answered=8, failed=2), max_errors=0.01, max_latency=2.0)
+    >>> why_out_of_bounds(CanaryFigures(answered=8, failed=2), max_error_share=0.01, max_latency_ratio=2.0)
     'it could not answer 2 of 10 rows; its bound is 1 %'
     """
     asked = figures.answered + figures.failed
-    if figures.failed > max_errors * max(asked, ENOUGH_ANSWERED):
-        return f"it could not answer {figures.failed:,.0f} of {asked:,.0f} rows; its bound is {100 * max_errors:g} %"
+    if figures.failed > max_error_share * max(asked, ENOUGH_ANSWERED):
+        return (
+            f"it could not answer {figures.failed:,.0f} of {asked:,.0f} rows; its bound is {100 * max_error_share:g} %"
+        )
     canary, champion = figures.canary, figures.champion
     if min(canary.rows, champion.rows) < ENOUGH_TIMED:
         return ""
-    excess = canary.mean - max_latency * champion.mean
-    noise = hypot(sqrt(canary.variance_of_mean), max_latency * sqrt(champion.variance_of_mean))
+    excess = canary.mean - max_latency_ratio * champion.mean
+    noise = hypot(sqrt(canary.variance_of_mean), max_latency_ratio * sqrt(champion.variance_of_mean))
     if excess <= _ERRORS_OF_MEANS * noise:
         return ""
     return (
         f"a row took {1e6 * canary.mean:,.0f} µs of CPU ({canary.rows:,.0f} rows) and {1e6 * champion.mean:,.0f} µs "
-        f"of the champion ({champion.rows:,.0f} rows); its bound is {max_latency:g} times as much"
+        f"of the champion ({champion.rows:,.0f} rows); its bound is {max_latency_ratio:g} times as much"
     )

@@ -22,8 +22,8 @@ def start_canary(
     required_gates: Mapping[str, str],
     *,
     share: float,
-    max_errors: float,
-    max_latency: float,
+    max_error_share: float,
+    max_latency_ratio: float,
     reason: str,
     actor: str,
 ) -> tuple[Canary, bool]:
@@ -48,8 +48,8 @@ def start_canary(
         number,
         required_gates,
         share=share,
-        max_errors=max_errors,
-        max_latency=max_latency,
+        max_error_share=max_error_share,
+        max_latency_ratio=max_latency_ratio,
         reason=reason,
         actor=actor,
     )
@@ -79,7 +79,7 @@ def deploy_canary(
             store.withdraw(pipeline, "canary")
             forget_unread(stores, store)
         return None
-    terms = CanaryTerms(entry.seq, champion.version, entry.share, entry.max_errors, entry.max_latency)
+    terms = CanaryTerms(entry.seq, champion.version, entry.share, entry.max_error_share, entry.max_latency_ratio)
     if before is not None and (before.version, before.terms) != (entry.version, terms):
         store.withdraw(pipeline, "canary")
     version = versions.version(stores.state, pipeline, entry.version)

@@ -56,7 +56,7 @@ class CanaryTerms:
     """What a canary answers, and within which bounds (S58).
 
     entry: of the log of canaries. champion: the version beside which it answers, and beside no other. share: of the
-    keys. max_errors: the share of its rows that it may fail to answer. max_latency: how many times the champion's CPU
+    keys. max_error_share: of its rows that it may fail to answer. max_latency_ratio: how many times the champion's CPU
     time a row may take. ended: why it answers nothing any more; empty while it answers. evidence: what was measured
     when the service took it back, as JSON; empty otherwise.
     """
@@ -64,8 +64,8 @@ class CanaryTerms:
     entry: int
     champion: int
     share: float
-    max_errors: float
-    max_latency: float
+    max_error_share: float
+    max_latency_ratio: float
     ended: str = ""
     evidence: str = ""
 

@@ -74,7 +74,7 @@ class FramesSource(Source):
         return Reading(digest, version.stamp)
 
     def marks(self) -> list[list[Any]]:
-        name, now = self._declared.lies_in, time.monotonic()
+        name, now = self._declared.versions_label, time.monotonic()
         asked, answer = _asked.get(name, (-float("inf"), []))
         if now - asked >= microseconds(self._declared.every) / SECOND:
             try:
@@ -85,7 +85,7 @@ class FramesSource(Source):
         return answer
 
     def _versions(self) -> list[tuple[str, Stamp]]:
-        label, most = self._declared.lies_in.removeprefix("what ").removesuffix(" names"), self._settings.max_files
+        label, most = self._declared.versions_label, self._settings.max_files
         given = self._called(label, lambda: _items(self._declared.versions()))
         if given is None or not all(isinstance(name, str) and name and isinstance(mark, str) for name, mark in given):
             raise SourceUnavailable(

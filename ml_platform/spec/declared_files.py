@@ -90,5 +90,5 @@ class DeclaredFiles(DeclaredSource):
 def _with_nulls(texts: pl.Series, none: list[str]) -> pl.Series:
     """Null for what is in `none`. Under a name of ours: polars would read one such as `*` as a pattern."""
     plain = texts.alias("text").to_frame()
-    kept = plain.select(pl.when(~pl.col("text").is_in(none)).then(pl.col("text")))
-    return kept.to_series().alias(texts.name)
+    texts_or_nulls = plain.select(pl.when(~pl.col("text").is_in(none)).then(pl.col("text")))
+    return texts_or_nulls.to_series().alias(texts.name)

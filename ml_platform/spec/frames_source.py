@@ -71,6 +71,11 @@ class Frames(DeclaredSource):
         return _name(self.rows)
 
     @property
+    def versions_label(self) -> str:
+        """What messages call the function that names the versions."""
+        return _name(self.versions)
+
+    @property
     def credentials(self) -> tuple[str, ...]:
         return tuple(self.secrets)
 
@@ -84,7 +89,7 @@ class Frames(DeclaredSource):
 
     @property
     def lies_in(self) -> str:
-        return f"what {_name(self.versions)} names"
+        return f"what {self.versions_label} names"
 
     @property
     def phrase(self) -> str:
@@ -92,7 +97,7 @@ class Frames(DeclaredSource):
 
     @property
     def changes_with(self) -> str:
-        return f"a version that {markdown_code(_name(self.versions))} names anew or with another text"
+        return f"a version that {markdown_code(self.versions_label)} names anew or with another text"
 
     @property
     def advice(self) -> str:
@@ -107,11 +112,11 @@ class Frames(DeclaredSource):
 
     @property
     def taking_back(self) -> str:
-        return f"It stays out until {markdown_code(_name(self.versions))} gives it another text."
+        return f"It stays out until {markdown_code(self.versions_label)} gives it another text."
 
     @property
     def absence(self) -> str:
-        return f"`{_name(self.versions)}` names no version"
+        return f"`{self.versions_label}` names no version"
 
 
 def _name(function: Any) -> str:

@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from ml_platform.errors import CanaryRefused
 from ml_platform.state import alerts, promotions
 from ml_platform.state.canary_tables import canaries as table
 from ml_platform.state.database import State
+from ml_platform.state.log_entries import append
 from ml_platform.state.objections import objections_of
 from ml_platform.state.versions import version as find_version
 
@@ -28,8 +29,8 @@ class Canary:
 
     Args:
         share: Of the keys, above 0 and below 1.
-        max_errors: The share of its rows that it may fail to answer.
-        max_latency: How many times the champion's CPU time a row may take.
+        max_error_share: The share of its rows that it may fail to answer.
+        max_latency_ratio: How many times the champion's CPU time a row may take.
         evidence: What was measured when it was taken back; empty otherwise.
     """
 
@@ -38,8 +39,8 @@ class Canary:
     version: int
     action: Action
     share: float
-    max_errors: float
-    max_latency: float
+    max_error_share: float
+    max_latency_ratio: float
     evidence: str
     reason: str
     actor: str
@@ -79,8 +80,8 @@ def start(
     required_gates: Mapping[str, str],
     *,
     share: float,
-    max_errors: float,
-    max_latency: float,
+    max_error_share: float,
+    max_latency_ratio: float,
     reason: str,
     actor: str,
 ) -> tuple[Canary, bool]:
@@ -104,14 +105,16 @@ def start(
                 remedy=f"`ml-platform models {pipeline}` lists the versions with their gates.",
             )
         entry = standing(state, pipeline)
-        terms = (version, share, max_errors, max_latency)
-        if entry is not None and (entry.version, entry.share, entry.max_errors, entry.max_latency) == terms:
+        terms = (version, share, max_error_share, max_latency_ratio)
+        if entry is not None and (entry.version, entry.share, entry.max_error_share, entry.max_latency_ratio) == terms:
             return entry, False
         seen = alerts.open_alerts(state, ["canary"], _asset(pipeline))
         why = f"{actor} started another canary, {pipeline}@{version}."
         alerts.resolve(state, {item.alert_id: why for item in seen})
         now = state.stamp()
-        entry = Canary(0, pipeline, version, "started", share, max_errors, max_latency, "", reason, actor, now)
+        entry = Canary(
+            0, pipeline, version, "started", share, max_error_share, max_latency_ratio, "", reason, actor, now
+        )
         return _append(state, entry), True
 
 
@@ -157,9 +160,5 @@ def _asset(pipeline: str) -> str:
 
 
 def _append(state: State, entry: Canary) -> Canary:
-    values = asdict(entry)
-    del values["seq"]  # the database numbers the log
     with state.writing() as connection:
-        key = connection.execute(insert(table).values(values)).inserted_primary_key
-    assert key is not None  # the database numbers every entry
-    return replace(entry, seq=key[0])
+        return replace(entry, seq=append(connection, table, asdict(entry)))

@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from ml_platform.errors import ChallengeRefused
 from ml_platform.state import promotions
 from ml_platform.state.challenge_tables import challenges as table
 from ml_platform.state.database import State
+from ml_platform.state.log_entries import append
 from ml_platform.state.versions import version as find_version
 
 Action = Literal["started", "stopped"]
@@ -98,9 +99,5 @@ def stop(state: State, pipeline: str, *, reason: str, actor: str) -> Challenge:
 
 def _append(state: State, pipeline: str, version: int, action: Action, reason: str, actor: str) -> Challenge:
     entry = Challenge(0, pipeline, version, action, reason, actor, state.stamp())
-    values = asdict(entry)
-    del values["seq"]  # the database numbers the log
     with state.writing() as connection:
-        key = connection.execute(insert(table).values(values)).inserted_primary_key
-    assert key is not None  # the database numbers every entry
-    return replace(entry, seq=key[0])
+        return replace(entry, seq=append(connection, table, asdict(entry)))

@@ -6,7 +6,7 @@ alone.
 
 import json
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
@@ -33,12 +33,28 @@ class Change:
     after: Any
 
 
+def with_changes(base: Mapping[str, Any], changes: Iterable[Change]) -> dict[str, Any]:
+    """The flat declaration, path → value, that came of the changes of `base`.
+
+    >>> with_changes({"split.holdout": "7d", "gates.auc": 0.7}, [Change("gates.auc", 0.7, None)])
+    {'split.holdout': '7d'}
+    """
+    values = dict(base)
+    for change in changes:
+        values[change.path] = change.after
+        if change.after is None and change.before is not None:
+            del values[change.path]
+    return values
+
+
 @dataclass(frozen=True)
 class Experiment:
     """One experiment. `id` is 0 before it is on record.
 
-    training_key: the content key of the model, as of a candidate. training_set, bundle, base: digests of blobs, empty
-                  before they are made; `base` is the declaration that was changed.
+    training_key: the content key of the model, as of a candidate.
+    training_set, bundle, base_declaration: digests of blobs, empty before they are made; the last is of the declaration
+                  that was changed.
+    actor:        the user of the operating system who tried it.
     champion:     the version that it is compared with; None without one.
     value:        the headline `metric` on the holdout. difference, low, high: from the champion on the same rows, with
                   the 95 % interval, positive where the experiment is better; None where they are not comparable.
@@ -49,10 +65,10 @@ class Experiment:
     partition: str
     content_key: str
     training_key: str
-    base: str
+    base_declaration: str
     changes: tuple[Change, ...]
     metric: str
-    who: str
+    actor: str
     started_at: datetime
     name: str = ""
     tags: tuple[str, ...] = ()
@@ -83,7 +99,7 @@ class Details:
     bounds:      of the parts of its training set, as of a version.
     comparisons: with the champion, one for each metric and segment (`experiments.judging.Comparison`).
     verdicts:    one for each gate and segment. curves: name → points.
-    incomparable: why it is not compared with the champion; empty where it is, or where there is no champion.
+    why_incomparable: why it is not compared with the champion; empty where it is, or where there is no champion.
     """
 
     bounds: Mapping[str, Any] = field(default_factory=dict)
@@ -92,7 +108,7 @@ class Details:
     comparisons: Sequence[Mapping[str, Any]] = ()
     verdicts: Sequence[Mapping[str, Any]] = ()
     curves: Mapping[str, Any] = field(default_factory=dict)
-    incomparable: str = ""
+    why_incomparable: str = ""
 
 
 MARK = "experiment-"  # of the process that works on it, before its number
@@ -232,17 +248,17 @@ def output(state: State, content_key: str) -> tuple[str, dict[str, Any]] | None:
     return None if row is None else (row[0], json.loads(row[1]))
 
 
-def keep_output(state: State, content_key: str, digest: str, kept: Mapping[str, Any]) -> None:
+def keep_output(state: State, content_key: str, digest: str, details: Mapping[str, Any]) -> None:
     """Record what an experiment made, in place of what was there under the key."""
     with state.writing() as connection:
         connection.execute(delete(experiment_outputs).where(experiment_outputs.c.content_key == content_key))
-        values = {"content_key": content_key, "digest": digest, "details": json.dumps(dict(kept))}
+        values = {"content_key": content_key, "digest": digest, "details": json.dumps(dict(details))}
         connection.execute(insert(experiment_outputs).values(values))
 
 
 def kept_blobs(state: State) -> set[str]:
     """The digests of the blobs of all experiments."""
-    columns = (table.c.training_set, table.c.bundle, table.c.base, experiment_outputs.c.digest)
+    columns = (table.c.training_set, table.c.bundle, table.c.base_declaration, experiment_outputs.c.digest)
     return {digest for column in columns for (digest,) in state.rows(select(column).where(column != "").distinct())}
 
 

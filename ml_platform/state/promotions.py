@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from ml_platform.errors import DataBlocked, GateWaits, NotFoundError, PromotionRefused, RollbackRefused
 from ml_platform.state.database import State
+from ml_platform.state.log_entries import append
 from ml_platform.state.objections import objections_of
 from ml_platform.state.schema import promotions as table
 from ml_platform.state.versions import version as find_version
@@ -281,8 +282,4 @@ def _now_in(state: State, log: list[Promotion]) -> datetime:
 
 
 def _append(connection: Connection, entry: Promotion) -> Promotion:
-    values = asdict(entry)
-    del values["seq"]  # the database numbers the log
-    key = connection.execute(insert(table).values(values)).inserted_primary_key
-    assert key is not None  # the database numbers every entry
-    return replace(entry, seq=key[0])
+    return replace(entry, seq=append(connection, table, asdict(entry)))

@@ -122,8 +122,8 @@ def _store_again(ws: Workspace, version: Version, again: Training) -> None:
     """
     if again.bundle == version.bundle:
         return
-    made = replace(bundles.load(ws.blobs, again.bundle), contract=version.metrics.get("contract", {}))
-    for early in (made, replace(made, versions=version.environment)):
+    repeated = replace(bundles.load(ws.blobs, again.bundle), contract=version.metrics.get("contract", {}))
+    for early in (repeated, replace(repeated, versions=version.environment)):
         if early.digest == version.bundle:
             bundles.save(ws.blobs, early)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ml_platform.escaping import NO_SCRIPT, html_text, with_policy
+from ml_platform.escaping import html_text, page_without_script
 from ml_platform.runtime.workspace import Workspace, recorded
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import ledger
@@ -162,9 +162,4 @@ def _number(value: Any) -> str:
 
 
 def _page(title: str, body: str) -> str:
-    page = (
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html_text(title)}</title><style>{_STYLE}</style></head><body>{body}</body></html>\n"
-    )
-    return with_policy(page, NO_SCRIPT)
+    return page_without_script(title, _STYLE, body)

@@ -31,7 +31,7 @@ class Run:
     curves: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[Mapping[str, Any]] = ()
     changes: Sequence[Mapping[str, Any]] = ()
-    incomparable: str = ""
+    why_incomparable: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """All of it in one object; `changed` has the words of a list, `changes` the values."""
@@ -60,29 +60,21 @@ def run_of(state: State, blobs: Blobs, name: str) -> Run:
     number = int(row["run"])
     one, more = experiments.experiment(state, number), experiments.details(state, number)
     base = _base(blobs, one)
-    gone = {change.path for change in one.changes if change.after is None and change.before is not None}
-    changed = {**base, **{change.path: change.after for change in one.changes}}
     return Run(
         row,
-        {path: value for path, value in changed.items() if path not in gone},
-        more.bounds,
-        more.environment,
-        more.durations,
-        list(more.comparisons),
-        list(more.verdicts),
-        more.curves,
-        [asdict(note) for note in annotations.notes(state, number)],
-        [asdict(change) for change in one.changes],
-        more.incomparable,
+        experiments.with_changes(base, one.changes),
+        **vars(more),
+        notes=[asdict(note) for note in annotations.notes(state, number)],
+        changes=[asdict(change) for change in one.changes],
     )
 
 
 def _base(blobs: Blobs, one: Experiment) -> dict[str, Any]:
     """The declaration that an experiment changed."""
-    if not one.base:
+    if not one.base_declaration:
         return {}
     try:
-        declaration: dict[str, Any] = json.loads(blobs.get(one.base).read_bytes())
+        declaration: dict[str, Any] = json.loads(blobs.get(one.base_declaration).read_bytes())
     except BlobError as error:
         raise BlobError(
             f"The declaration that experiment {one.id} changed cannot be read: {error.what}",
@@ -133,6 +125,16 @@ def differences(first: Run, second: Run) -> list[Difference]:
     ]
     lines += _differing("environment", _flat(first.environment), _flat(second.environment))
     return lines
+
+
+def undeclared(first: Run, second: Run) -> str:
+    """What a comparison of these two cannot say of their declarations; the empty text where it says all."""
+    names = [run.row["run"] for run in (first, second) if run.declaration is None]
+    if not names:
+        return ""
+    changed = [run.row["run"] for run in (first, second) if run.changes]
+    more = "".join(f" `ml-platform runs show {name}` has the changes of run {name}." for name in changed)
+    return f"Declarations are not compared: that of {' and '.join(names)} is not on record.{more}"
 
 
 def _differing(section: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Difference]:

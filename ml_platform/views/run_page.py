@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from ml_platform.escaping import NO_SCRIPT, html_text, one_line, with_policy
+from ml_platform.escaping import html_text, one_line, page_without_script
 from ml_platform.plots import runs as plots
 from ml_platform.runtime.display import drawn_or_why_not
 from ml_platform.views.run_comparison import Difference, Run
@@ -13,14 +13,15 @@ from ml_platform.views.run_comparison import Difference, Run
 _LONGEST = 160  # characters of a cell
 _STYLE = """body{font:14px system-ui,sans-serif;color:#1f2933;margin:2em auto;max-width:1100px;padding:0 1em}
 table{border-collapse:collapse;margin:.5em 0 1.5em}td,th{border-bottom:1px solid #e3e8ee;padding:.25em .8em;
-text-align:left;vertical-align:top}img{max-width:520px}"""
+text-align:left;vertical-align:top;min-width:5em}img{max-width:min(520px,100%)}
+div{overflow-x:auto}td:nth-child(5){min-width:16em}"""
 
 
 def page(first: Run, second: Run, lines: Sequence[Difference]) -> str:
     """The page that compares two runs."""
     names = [first.row["run"], second.row["run"]]
     title = f"Runs {names[0]} and {names[1]} of {first.row['pipeline']}"
-    facts = ("name", "status", "partition", "who", "started_at", "seconds", "tags", "changes", "metric", "value")
+    facts = ("name", "status", "partition", "actor", "started_at", "seconds", "tags", "changes", "metric", "value")
     parts = [
         f"<h1>{html_text(title)}</h1>",
         _table(["", *names], ([name, first.row[name], second.row[name]] for name in facts)),
@@ -35,10 +36,8 @@ def page(first: Run, second: Run, lines: Sequence[Difference]) -> str:
             rows = ([v["gate"], v["slice"], v["outcome"], v.get("value"), v.get("detail", "")] for v in run.verdicts)
             parts += [f"<h2>Gates of {html_text(run.row['run'])}</h2>"]
             parts.append(_table(["gate", "segment", "outcome", "value", ""], rows))
-        parts += [f"<p>{html_text(note['who'])}: {html_text(note['text'])}</p>" for note in run.notes]
-    head = f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{html_text(title)}</title>'
-    text = f"{head}<style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>"
-    return with_policy(text, NO_SCRIPT)
+        parts += [f"<p>{html_text(note['actor'])}: {html_text(note['text'])}</p>" for note in run.notes]
+    return page_without_script(title, _STYLE, "".join(parts))
 
 
 def _plots(first: Run, second: Run) -> Iterable[str]:
@@ -65,7 +64,7 @@ def _picture(draw: Callable[[], bytes], shows: str) -> str:
 def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     head = "".join(f"<th>{html_text(name)}</th>" for name in heads)
     body = "".join("<tr>" + "".join(f"<td>{html_text(_text(value))}</td>" for value in row) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<div><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
 def _text(value: Any) -> str:

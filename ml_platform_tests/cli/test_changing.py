@@ -193,7 +193,7 @@ def test_a_challenger_is_named_listed_and_stopped(platform: Path) -> None:
 
 def test_a_canary_is_named_shown_by_status_and_stopped(platform: Path) -> None:
     named = invoke_json("canary", "trip_delay@1", "--share", "0.1", "--why", "a trial")
-    assert (named["version"], named["action"], named["share"], named["max_errors"]) == (1, "started", 0.1, 0.01)
+    assert (named["version"], named["action"], named["share"], named["max_error_share"]) == (1, "started", 0.1, 0.01)
     assert "is the canary already" in invoke("canary", "trip_delay@1", "--share", "0.1").stderr
     assert invoke_json("canary", "trip_delay@1", "--share", "0.3")["share"] == 0.3
     assert "trip_delay@1 is a canary since" in invoke("status", "trip_delay").stderr

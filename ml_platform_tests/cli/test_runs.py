@@ -22,7 +22,7 @@ def test_experiments_are_tried_listed_shown_compared_annotated_and_removed(platf
     renamed = invoke("try", NAME, "--set", "trainer.num_leaves=5", "--through", "2024-02", "--name", "other")
     assert "Run 2 was on record before, and keeps its name: fewer <b>leaves</b>." in " ".join(renamed.stderr.split())
     (again,) = invoke_json("try", NAME, "--set", "trainer.num_leaves=5", "--through", "2024-02", "--tag", "small")
-    assert again["known"] and again["run"] == "2" and again["tags"] == ["small"]
+    assert again["reused"] and again["run"] == "2" and again["tags"] == ["small"]
 
     rows = invoke_json("runs", NAME)
     assert {row["run"] for row in rows} >= {"1", "2", "trip_delay@1", "trip_delay@2"}
@@ -52,6 +52,7 @@ def test_experiments_are_tried_listed_shown_compared_annotated_and_removed(platf
     with_version = invoke("runs", "compare", "1", "trip_delay@2", "--html", str(page))
     assert page.read_text().count("data:image/svg+xml") == 3, "ROC, calibration and segments"
     assert with_version.exit_code == 0 and "num_leaves" in with_version.stdout
+    assert "that of trip_delay@2 is not on record" in with_version.stderr and "runs show 1`" in with_version.stderr
 
     assert invoke("runs", "tag", "2", "=1+1", "@sum").exit_code == 0
     shown = invoke("runs", NAME, "--csv", "--columns", "run,tags,changes").stdout

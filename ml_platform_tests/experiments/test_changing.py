@@ -48,7 +48,7 @@ def test_several_values_make_one_variant_for_each_combination() -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "said"),
+    ("setting", "messages"),
     [
         ("trainer.num_leafs=3", ["trainer.num_leafs", "Did you mean 'num_leaves'?", "learning_rate"]),
         ("trainer.num_leaves=1", ["trainer.num_leaves", "greater than or equal to 2"]),
@@ -60,15 +60,16 @@ def test_several_values_make_one_variant_for_each_combination() -> None:
         ("trainer.extra.lambda_l1=b'x'", ["trainer.extra.lambda_l1", "numbers, texts and lists"]),
         ("trainer=LightGBM(extra={'lambda_l1': 1j})", ["extra", "numbers, texts and lists"]),
         ("trainer=Linaer()", ["trainer", "Did you mean 'Linear'?"]),
+        ("trainer=Prophet2()", ["trainer", "no word 'Prophet2'", "There are", "LightGBM"]),
         ("trainer=Linear(l2=open('x'))", ["trainer", "cannot be read"]),
         ("examples.label=pl.col('late') > 5", ["examples.label", "Give it from Python"]),
         ("num_leaves", ["no PATH=VALUE"]),
     ],
 )
-def test_what_cannot_be_set_is_refused_with_the_path_and_what_is_allowed(setting: str, said: list[str]) -> None:
+def test_what_cannot_be_set_is_refused_with_the_path_and_what_is_allowed(setting: str, messages: list[str]) -> None:
     with pytest.raises(DeclarationError) as refused:
         variants(scenario.trips(), [setting])
-    assert [words for words in said if words not in str(refused.value)] == []
+    assert [words for words in messages if words not in str(refused.value)] == []
 
 
 def test_a_dropped_input_is_excluded_and_a_dropped_feature_is_gone() -> None:

@@ -73,7 +73,7 @@ def test_an_experiment_that_changes_the_trainer_reuses_the_training_set_and_the_
     assert first.experiment.training_set == own.training_set
     assert (first.experiment.status, first.experiment.champion) == ("done", 2)
     again = bench.attempt("trainer.num_leaves=5", request=Request(note="once more", tags=("leaves",)))
-    assert bench.stages == [] and again.known and again.experiment.id == first.experiment.id
+    assert bench.stages == [] and again.reused and again.experiment.id == first.experiment.id
     assert again.experiment.tags == ("leaves",)
     assert [note.text for note in annotations.notes(bench.ws.state, first.experiment.id)] == ["once more"]
 
@@ -142,7 +142,7 @@ def test_another_label_is_learnt_and_not_compared(bench: Bench) -> None:
     tried = trying.attempt(bench.ws, bench.base, variant, Request(), bench.stages.append).experiment
     assert (tried.status, tried.difference) == ("done", None)
     details = experiments.details(bench.ws.state, tried.id)
-    assert details.comparisons == [] and "another label" in details.incomparable
+    assert details.comparisons == [] and "another label" in details.why_incomparable
     outcomes = {v["gate"]: v["outcome"] for v in details.verdicts}
     assert [outcome for gate, outcome in outcomes.items() if "champion" in gate] == ["not measured"]
 
@@ -242,19 +242,19 @@ def test_maintenance_keeps_what_experiments_use_and_removes_what_removed_ones_le
     own = {blob for one in versions.versions(state, "trip_delay") for blob in (one.training_set, one.bundle)}
     maintain(writer, keep_days=7, grace=timedelta(0))
     writer.close()
-    assert all(blobs.whole(digest) for digest in (kept.training_set, kept.bundle, kept.base, *own))
+    assert all(blobs.whole(digest) for digest in (kept.training_set, kept.bundle, kept.base_declaration, *own))
     assert not blobs.path(gone.training_set).exists() and not blobs.path(gone.bundle).exists()
     assert not blobs.path(alike.bundle).exists()
 
 
 def test_a_run_whose_declaration_is_lost_says_what_helps(bench: Bench) -> None:
     one = bench.attempt("trainer.rounds=4").experiment
-    blob = bench.ws.blobs.path(one.base)
+    blob = bench.ws.blobs.path(one.base_declaration)
     blob.rename(blob.with_suffix(".away"))
     with pytest.raises(BlobError, match="declaration that experiment 1 changed cannot be read") as lost:
         run_of(bench.ws.state, bench.ws.blobs, "1")
     assert "ml-platform runs remove 1" in lost.value.remedy
-    assert bench.attempt("trainer.rounds=4").known, "another look at it computes nothing"
+    assert bench.attempt("trainer.rounds=4").reused, "another look at it computes nothing"
     experiments.remove(bench.ws.state, one.id)
     again = bench.attempt("trainer.rounds=4").experiment
     assert run_of(bench.ws.state, bench.ws.blobs, str(again.id)).declaration

@@ -54,7 +54,7 @@ def test_the_best_on_validation_is_kept_as_it_would_be_alone(task: Task, tmp_pat
     assert kept.report.parameters["chosen"] == chosen != "LightGBM 1"
     own = {"Linear": Linear(), "LightGBM 2": STRONG}[chosen]
     assert kept.to_bytes() == alone(tmp_path, task, own).to_bytes()
-    assert f"Linear: {metric} {evaluated['Linear']:.6g}" in kept.report.parameters["candidates on validation"]
+    assert f"Linear: {metric} {evaluated['Linear']:.6g}" in kept.report.parameters["trainers on validation"]
 
 
 def test_of_equally_good_ones_the_first_is_kept(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_candidate_that_cannot_be_fitted_is_left_out_with_its_reason(tmp_path:
     assert kept.report.parameters["chosen"] == "Linear"
     assert (
         "ScikitLearn: sklearn.linear_model.LogisticRegression refuses"
-        in (kept.report.parameters["candidates on validation"])
+        in (kept.report.parameters["trainers on validation"])
     )
     with pytest.raises(TrainingError, match="refuses"):
         fit(tmp_path, "binary", broken, broken)

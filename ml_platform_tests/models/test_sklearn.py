@@ -98,6 +98,7 @@ def test_what_cannot_answer_the_label_is_refused_as_it_is_declared(label: str, n
         ("linear_model.LogisticRegresion", {}, "no class LogisticRegresion.*LogisticRegression"),
         ("linear_model.SGDClassifier", {}, "no predict_proba with these parameters"),
         ("ensemble.StackingClassifier", {}, "estimators"),
+        ("svm.Zzz", {}, r"sklearn\.svm has no class Zzz\. It has .*NuSVC"),
     ],
 )
 def test_what_only_the_class_can_tell_is_refused_before_training(

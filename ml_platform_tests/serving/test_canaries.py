@@ -53,10 +53,10 @@ def trips(open_world: OpenWorld, february: Path) -> World:
     return open_world(february)
 
 
-def start(world: World, version: int = 1, share: float = 0.5, max_errors: float = 0.01) -> Canary:
+def start(world: World, version: int = 1, share: float = 0.5, max_error_share: float = 0.01) -> Canary:
     """The canary from now on; version 1 is the champion before the one of today."""
     gates = world.pipeline.required_gates
-    bounds = {"share": share, "max_errors": max_errors, "max_latency": 2.0}
+    bounds = {"share": share, "max_error_share": max_error_share, "max_latency_ratio": 2.0}
     return start_canary(world.ws, NAME, version, gates, **bounds, reason="a test", actor="test")[0]
 
 
@@ -204,7 +204,7 @@ def test_a_canary_that_a_worker_cannot_load_fails_its_rows_and_the_champion_answ
 def test_a_version_that_may_not_be_promoted_or_whose_bundle_is_damaged_is_no_canary(trips: World) -> None:
     other = version_with(trips, lambda model: model + b"\n")
     gates = {**trips.pipeline.required_gates, "missing": "a gate of tomorrow"}
-    bounds = {"share": 0.1, "max_errors": 0.01, "max_latency": 2.0}
+    bounds = {"share": 0.1, "max_error_share": 0.01, "max_latency_ratio": 2.0}
     with pytest.raises(CanaryRefused, match="there is no verdict on “a gate of tomorrow”"):
         start_canary(trips.ws, NAME, other, gates, **bounds, reason="", actor="test")
     blob = trips.ws.blobs.path(versions.version(trips.ws.state, NAME, other).bundle)
@@ -302,7 +302,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 @pytest.mark.slow  # it starts a service
 def test_a_failing_canary_is_taken_back_from_all_workers_also_if_one_is_killed(trips: World) -> None:
     number = version_with(trips, without_scores)
-    start(trips, number, max_errors=0.05)
+    start(trips, number, max_error_share=0.05)
     rows, data = without_scores_of(json_rows(trips, 40)), trips.settings.data
     own = [row for row in rows if CanaryShare(NAME, number, 0.5).has(str(row["trip"]))]
     trips.close()

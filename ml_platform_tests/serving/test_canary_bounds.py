@@ -46,9 +46,9 @@ def test_latency_is_judged_after_enough_rows_and_beyond_its_noise() -> None:
 
 def test_a_bound_of_latency_that_nothing_reaches_is_kept_and_the_bound_of_errors_is_as_it_was() -> None:
     times = np.random.default_rng(7).gamma(4.0, 1e-4, 500)
-    for max_latency in (1e200, inf):
-        assert not why_out_of_bounds(CanaryFigures(500, 0, timed(times), timed(times)), 0.01, max_latency)
-        assert why_out_of_bounds(CanaryFigures(500, 50, timed(times), timed(times)), 0.01, max_latency)
+    for ratio in (1e200, inf):
+        assert not why_out_of_bounds(CanaryFigures(500, 0, timed(times), timed(times)), 0.01, ratio)
+        assert why_out_of_bounds(CanaryFigures(500, 50, timed(times), timed(times)), 0.01, ratio)
 
 
 def test_a_machine_that_is_busy_for_both_versions_takes_none_back() -> None:

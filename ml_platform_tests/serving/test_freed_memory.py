@@ -9,7 +9,7 @@ import numpy as np
 from ml_platform.serving.rest import freed_memory
 
 if sys.argv[1] == "keep":
-    freed_memory.keep()
+    freed_memory.keep_freed_memory()
 def work():
     return [np.full(375_000, 1.0) for _ in range(10)]  # 3 MB each
 work()

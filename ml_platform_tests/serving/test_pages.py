@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from ml_platform.serving.rest.canary_request import CanaryCounts
 from ml_platform.serving.rest.metrics import Metrics
 from ml_platform.serving.rest.pages.api import api_page
 from ml_platform.serving.rest.pages.card import card_page
@@ -18,6 +19,7 @@ def model(text: str) -> dict[str, object]:
         "version": 7,
         "deployed_at": NOW,
         "challenger": None,
+        "canary": {"version": 5, "share": 0.0, "taken_back": text},
         "promotion": {"at": NOW, "action": "rolled_back", "by": text, "why": text, "previous": 8},
         "challenge": {"version": 6, "at": NOW, "by": text, "why": text},
         "metrics": {"roc_auc": 0.75},
@@ -34,12 +36,30 @@ def test_the_page_tells_champion_challenger_data_and_faults() -> None:
         "rolled back by because",
         "<b>trips@6</b>",
         "does not shadow",
+        "<b>trips@5</b>",
+        "taken back",
         "older rows",
         "not ready",
         "The blob is missing.",
         "roc_auc 0.75",
     ):
         assert shown in page
+
+
+def test_the_page_tells_the_share_of_a_canary_and_what_became_of_its_rows() -> None:
+    metrics = Metrics()
+    metrics.canaries.count("trips", 5, CanaryCounts(answered=3, failed=1))
+    answering = model("because") | {"canary": {"version": 5, "share": 0.25, "taken_back": None}}
+    page = home_page([answering], {}, figures(metrics.families()), NOW)
+    assert "<b>trips@5</b> answers 0.25 of the keys<br>Rows: 3 answered, 1 failed" in page
+    assert "Canary" not in home_page([answering | {"canary": None}], {}, {}, NOW)
+
+
+def test_a_card_is_headings_and_tables_and_leads_nowhere() -> None:
+    card = "# trips@7\n\n| gate | value |\n|---|---|\n| `auc` \\| x | [a](https://a.example) |\n\n![b](https://b.example)\n"
+    page = card_page("trips", 7, card)
+    assert "<h1>trips@7</h1>" in page and '<td data-label="gate"><code>auc</code> | x</td>' in page
+    assert 'href="https' not in page and "<img" not in page
 
 
 def test_no_text_becomes_markup() -> None:

@@ -99,7 +99,7 @@ def test_a_store_of_another_lake_is_emptied(store: OnlineStore) -> None:
 
 
 def test_a_version_has_each_role_apart_and_a_canary_its_terms(store: OnlineStore) -> None:
-    terms = CanaryTerms(entry=5, champion=3, share=0.1, max_errors=0.0, max_latency=2.0)
+    terms = CanaryTerms(entry=5, champion=3, share=0.1, max_error_share=0.0, max_latency_ratio=2.0)
     canary = replace(DEPLOYMENT, version=4, role="canary", terms=terms)
     for one in (DEPLOYMENT, canary):
         store.deploy(one)

@@ -239,6 +239,15 @@ def test_a_service_that_stops_ends_the_filling_that_is_under_way(trips: World, m
     assert reported == [f"{name}@{champion_of(trips)} answers."]  # an interrupted filling is no fault
 
 
+def test_a_service_says_what_answers_also_where_it_was_deployed_before(trips: World) -> None:
+    name, listener = trips.pipeline.name, Listener("127.0.0.1", 0, None, has_keys=False)
+    for _ in ("the first start", "a restart"):
+        reported: list[str] = []
+        with Supervisor(trips.ws, [name], listener, 0, reported.append):
+            pass
+        assert reported == [f"{name}@{champion_of(trips)} answers."]
+
+
 def after_a_round(supervisor: Supervisor) -> Supervisor:
     supervisor.run_once()
     return supervisor

@@ -21,7 +21,7 @@ def champion(state: State) -> State:
 
 
 def start(state: State, version: int, share: float = 0.1) -> tuple[Canary, bool]:
-    bounds = {"share": share, "max_errors": 0.01, "max_latency": 2.0}
+    bounds = {"share": share, "max_error_share": 0.01, "max_latency_ratio": 2.0}
     return canaries.start(state, "delays", version, REQUIRED, **bounds, reason="a trial", actor="ada")
 
 

@@ -19,10 +19,10 @@ def begun(state: State, key: str = "k") -> Experiment:
         partition="2024-01",
         content_key=key,
         training_key="",
-        base="",
+        base_declaration="",
         changes=(Change("trainer.num_leaves", 7, 5),),
         metric="roc_auc",
-        who="ada",
+        actor="ada",
         started_at=datetime.now(UTC),
     )
     return experiments.begin(state, one)
@@ -43,7 +43,7 @@ def test_a_finished_experiment_is_read_as_it_was_written_and_tags_added_meanwhil
     assert experiments.details(state, one.id).verdicts == [{"value": "inf", "outcome": "failed"}]
     assert [note.text for note in annotations.notes(state, one.id)] == ["first"]
     (row,) = experiments.listed(state, "trips")
-    assert {name: getattr(read, name) for name in ("id", "status", "value", "who")}.items() <= row.items()
+    assert {name: getattr(read, name) for name in ("id", "status", "value", "actor")}.items() <= row.items()
     assert dict(row["parameters"]) == read.parameters and row["changes"] == [vars(change) for change in read.changes]
     assert experiments.listed(state, "others") == []
 

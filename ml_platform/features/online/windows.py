@@ -33,7 +33,7 @@ class OnlineWindows(OnlinePass):
         self._answers = [(form, form.named()) for form in forms]
         self.spans = sorted({span for form in forms for span in form.spans})
         self._reaches = np.array([0, *self.spans], np.int64)
-        self._place_of = {span: place for place, span in enumerate(self.spans)}
+        self._span_index = {span: index for index, span in enumerate(self.spans)}
         self._without_nan = columns_without_nan(forms, table)
         wanted: dict[str, set[str]] = {}
         for form in forms:
@@ -84,7 +84,7 @@ class OnlineWindows(OnlinePass):
                 stretches[cell] = _Stretch(rows, counted, form, slice(first, end), live, starts)
             stretch = stretches[cell]
             for output, aggregate, span in named:
-                answers[output] = stretch.aggregate(aggregate, self._place_of[span])
+                answers[output] = stretch.aggregate(aggregate, self._span_index[span])
         return Answers(answers)
 
     def answer_many(self, rows: KeyedRows, asked: ManyAsked) -> ManyAnswers:
@@ -178,7 +178,7 @@ class _Counted:
 class _Stretch:
     """What is asked of one column, at one resolution, over the rows of the widest span.
 
-    starts: by place of a span, the shortest first, where its rows begin; they end with those of the widest span.
+    starts: by index of a span, the shortest first, where its rows begin; they end with those of the widest span.
     """
 
     def __init__(
@@ -198,22 +198,22 @@ class _Stretch:
         self._live = live if present is None else live & present[stretch]
         self._counts = [int(np.count_nonzero(self._live[start:])) for start in starts]
 
-    def aggregate(self, name: str, place: int) -> Any:
-        """One aggregate of the rows of the span at that place."""
-        n = self._counts[place]
+    def aggregate(self, name: str, span_index: int) -> Any:
+        """One aggregate of the rows of the span at that index."""
+        n = self._counts[span_index]
         match name:
             case "count":
                 return n
             case "mean":
-                return mean_of(n, self._sums[place], self._resolution)
+                return mean_of(n, self._sums[span_index], self._resolution)
             case "sum":
-                return sum_of(self._sums[place], self._resolution)
+                return sum_of(self._sums[span_index], self._resolution)
             case "std":
-                return std_of(n, self._sums[place], self._squares[place], self._resolution)
+                return std_of(n, self._sums[span_index], self._squares[span_index], self._resolution)
             case "n_unique":
-                return self._distinct(self._starts[place])
+                return self._distinct(self._starts[span_index])
             case _:
-                return self._extreme(name, self._starts[place]) if n else None
+                return self._extreme(name, self._starts[span_index]) if n else None
 
     @cached_property
     def _units(self) -> tuple[Integers, int]:
@@ -222,7 +222,7 @@ class _Stretch:
 
     @cached_property
     def _sums(self) -> list[int]:
-        """By place the sum in units."""
+        """By index of a span the sum in units."""
         units, peak = self._units
         if peak * len(units) >= _EXACT:
             return [sum(units[start:].tolist()) for start in self._starts]
@@ -235,7 +235,7 @@ class _Stretch:
 
     @cached_property
     def _squares(self) -> list[int]:
-        """By place the sum of squares in units."""
+        """By index of a span the sum of squares in units."""
         units, peak = self._units
         if peak**2 * len(units) >= _EXACT:
             return [sum(unit * unit for unit in units[start:].tolist()) for start in self._starts]

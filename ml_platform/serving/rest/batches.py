@@ -14,8 +14,8 @@ from fastapi import Request, Response
 from ml_platform.errors import FeatureError, ScoringError, ServingError
 from ml_platform.serving import column_segments
 from ml_platform.serving.logged_values import json_value
+from ml_platform.serving.rest.answered_rows import AnsweredRows
 from ml_platform.serving.rest.arrow_rows import RowsRefused, rows_of
-from ml_platform.serving.rest.canary_request import AnsweredRows
 from ml_platform.serving.rest.description import ARROW
 from ml_platform.serving.rest.exchange import RequestRefused, read_body
 from ml_platform.serving.rest.records import answers_of_many, new_identities, packed_records

@@ -14,8 +14,9 @@ from ml_platform.errors import FeatureError, ScoringError, first_line
 from ml_platform.features.online.answering import Adjustments
 from ml_platform.serving.batch import key_of, key_text
 from ml_platform.serving.canary_share import CanaryShare
-from ml_platform.serving.online import ManyPredictions, OnlinePredictor, Prediction
-from ml_platform.serving.online_store import CanaryTerms, Deployment, Role
+from ml_platform.serving.online import OnlinePredictor, Prediction
+from ml_platform.serving.online_store import CanaryTerms, Deployment
+from ml_platform.serving.rest.answered_rows import AnsweredRow, AnsweredRows, answered_by_champion
 
 _log = logging.getLogger(__name__)
 
@@ -45,27 +46,6 @@ class ServedCanary:
             self.reported.add(type(error).__name__)
             name = f"{self.deployment.pipeline}@{self.deployment.version}"
             _log.error("Canary %s: %s. The champion answers.", name, first_line(error))
-
-
-@dataclass(frozen=True)
-class AnsweredRow:
-    """What one row is answered with, and by which version."""
-
-    predictor: OnlinePredictor
-    role: Role
-    prediction: Prediction
-    contributions: Mapping[str, float] | None = None
-
-
-@dataclass(frozen=True)
-class AnsweredRows:
-    """What the rows of one version are answered with. numbers: their places in the request."""
-
-    predictor: OnlinePredictor
-    role: Role
-    rows: pl.DataFrame
-    predictions: ManyPredictions
-    numbers: pl.Series
 
 
 @dataclass
@@ -151,7 +131,7 @@ class CanaryRequest:
             try:
                 predictions = self._champion.predict_many(others)
             except (FeatureError, ScoringError):
-                return whole(self._champion, rows)  # which names the row by its place in the request
+                return answered_by_champion(self._champion, rows)  # which names the row by its place in the request
             parts.append(AnsweredRows(self._champion, "champion", others, predictions, numbers.filter(~mask)))
         return parts
 
@@ -175,11 +155,6 @@ class CanaryRequest:
     def _fail(self, error: Exception, rows: int) -> None:
         self.counts.failed += rows
         self._canary.report(error)
-
-
-def whole(predictor: OnlinePredictor, rows: pl.DataFrame) -> list[AnsweredRows]:
-    """All rows answered by the champion, without a canary."""
-    return [AnsweredRows(predictor, "champion", rows, predictor.predict_many(rows), pl.Series(np.arange(rows.height)))]
 
 
 def _has_all(predictor: OnlinePredictor, adjustments: Adjustments) -> bool:

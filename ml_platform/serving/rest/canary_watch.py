@@ -79,7 +79,7 @@ class CanaryWatch:
         self.expect(deployment.pipeline, deployment.version, terms.entry)
         now = figures_of(self._figures, deployment.pipeline, deployment.version)
         figures = _since(now, self._before[deployment.pipeline, terms.entry])
-        why = why_out_of_bounds(figures, terms.max_errors, terms.max_latency)
+        why = why_out_of_bounds(figures, terms.max_error_share, terms.max_latency_ratio)
         if why:
             ended = replace(terms, ended=why, evidence=json.dumps(asdict(figures)))
             self._store.deploy(replace(deployment, terms=ended))

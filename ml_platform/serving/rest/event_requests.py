@@ -79,9 +79,9 @@ def labels_adapter(labels: LabelEvents) -> TypeAdapter[Any]:
     table = labels.table
     fields: Any = {"rows": _rows_of(event_model(table, labels.outcomes))}
     by_key = create_model(f"{table.name}_Labels", __config__=CONFIG, **fields)
-    if not labels.known:
+    if not labels.request_columns:
         return TypeAdapter(by_key)
-    of_label: Any = event_model(table, [name for name in labels.columns if name not in labels.known], "Truth")
+    of_label: Any = event_model(table, [name for name in labels.columns if name not in labels.request_columns], "Truth")
     identity: Any = Annotated[str, Field(pattern=ID_PATTERN, description="the id that the answer gave")]
     labelled = create_model(f"{table.name}_Labelled", __config__=CONFIG, id=(identity, ...), label=(of_label, ...))
     fields = {"predictions": _rows_of(labelled)}

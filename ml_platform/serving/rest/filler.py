@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import timedelta
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -122,14 +123,14 @@ class Filler:
 
     def _one_round(self) -> None:
         if self._cursor is None:
-            self._tried("the lake", self._open_cursor)
+            self._attempt("the lake", self._open_cursor)
         for name in self._pipelines:
-            self._tried(name, lambda name=name: self._deploy_champion(name))  # type: ignore[misc]  # name is bound
-            self._tried(f"challenger of {name}", lambda name=name: self._deploy_challenger(name))  # type: ignore[misc]
-            self._tried(f"canary of {name}", lambda name=name: self._deploy_canary(name))  # type: ignore[misc]
+            self._attempt(name, partial(self._deploy_champion, name))
+            self._attempt(f"challenger of {name}", partial(self._deploy_challenger, name))
+            self._attempt(f"canary of {name}", partial(self._deploy_canary, name))
         if self._has_unread.is_set() and not self._stopping.is_set():
             self._has_unread.clear()
-            self._tried("values that no version reads", lambda: forget_unread(self._stores, self._store))
+            self._attempt("values that no version reads", lambda: forget_unread(self._stores, self._store))
         if time.monotonic() - self._last_landing >= _LANDING_INTERVAL and not self._stopping.is_set():
             self._land_events()
 
@@ -142,8 +143,8 @@ class Filler:
         finally:
             self._keeper.close()
 
-    def _tried(self, what: str, work: Callable[[], object]) -> bool:
-        """Whether work went well. Its error is a fault, which stops no other work."""
+    def _attempt(self, what: str, work: Callable[[], object]) -> bool:
+        """Do some work; whether it went well. Its error is a fault, which stops no other work."""
         if self._stopping.is_set():
             return False
         try:
@@ -166,9 +167,10 @@ class Filler:
             return
         deployment = deploy_champion(self._stores, name, self._store, self._answered_span, self._keeper, event_tables)
         # Where predictions cannot be filled the champion answers all the same, and they are tried again in a second.
-        if champion is None or self._tried(f"stored predictions of {name}", lambda: self._fill_predictions(name)):
+        if champion is None or self._attempt(f"stored predictions of {name}", partial(self._fill_predictions, name)):
             self._deployed_marks[name] = (champion, records, deployment, self._filled(), taking)
-        if deployment != self._announced.get(name, previous):
+        # The first round says what answers, also where it was deployed before `serve` started.
+        if deployment != self._announced.get(name, previous if deployment is None else None):
             self._report(_deployment_message(name, deployment))
         self._announced[name] = deployment
 

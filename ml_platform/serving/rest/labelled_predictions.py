@@ -22,7 +22,7 @@ def with_keys(request: EventRequest, labels: LabelEvents, predictions: LoggedPre
         inputs = predictions.inputs(name, identities)
         rows, reasons = [], {}
         for index, (identity, row) in enumerate(zip(identities, request.rows, strict=True)):
-            values = labels.known_values(inputs[identity]) if identity in inputs else None
+            values = labels.request_values(inputs[identity]) if identity in inputs else None
             if values is not None:
                 rows.append({**values, **row})
             elif identity in inputs:

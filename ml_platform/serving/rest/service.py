@@ -21,7 +21,8 @@ from ml_platform.models import bundle as bundles
 from ml_platform.serving.online import OnlinePredictor
 from ml_platform.serving.online_store import Deployment, ServedStore
 from ml_platform.serving.prediction_log import PredictionLog
-from ml_platform.serving.rest.canary_request import AnsweredRow, AnsweredRows, CanaryRequest, ServedCanary, whole
+from ml_platform.serving.rest.answered_rows import AnsweredRow, AnsweredRows, answered_by_champion
+from ml_platform.serving.rest.canary_request import CanaryRequest, ServedCanary
 from ml_platform.serving.rest.metrics import Metrics
 from ml_platform.serving.rest.records import answer_of, record_of
 from ml_platform.serving.rest.request_model import PredictRequest, request_adapter
@@ -184,7 +185,7 @@ class Service:
         """Answer many rows, which are logged by the caller, in one part for each version that answers."""
         canary = self._answering_canary(served_version)
         if canary is None:
-            return whole(served_version.predictor, rows)
+            return answered_by_champion(served_version.predictor, rows)
         shared = CanaryRequest(served_version.predictor, canary)
         parts = shared.answer_many(rows)
         self.metrics.canaries.count(served_version.deployment.pipeline, canary.deployment.version, shared.counts)

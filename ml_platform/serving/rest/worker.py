@@ -29,7 +29,7 @@ def main() -> None:
     declared pipelines by name, and the names of the pipelines that answer.
     """
     metrics_folder.use(sys.argv[5])
-    freed_memory.keep()
+    freed_memory.keep_freed_memory()
     os.environ.setdefault("POLARS_MAX_THREADS", "1")  # one row at a time; threads would only wait for one another
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from ml_platform.lake.blobs import Blobs

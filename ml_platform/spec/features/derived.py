@@ -48,8 +48,8 @@ class Derived(FeatureWord):
         return tuple(self.expressions)
 
     def without(self, outputs: Collection[str]) -> tuple[Self, ...]:
-        kept = {name: expression for name, expression in self.expressions.items() if name not in outputs}
-        return (type(self)(kept),) if kept else ()
+        remaining = {name: expression for name, expression in self.expressions.items() if name not in outputs}
+        return (type(self)(remaining),) if remaining else ()
 
     def in_words(self, phrases: Phrases) -> dict[str, str]:
         return {

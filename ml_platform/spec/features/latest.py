@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import polars as pl
 
@@ -35,6 +35,8 @@ class Latest(JoinedFeature):
     ('weather_1d_ago__temp',)
     """
 
+    output_parameters: ClassVar[tuple[str, ...]] = ("take",)
+
     table: str
     on: On | None
     take: Several[str]
@@ -56,8 +58,8 @@ class Latest(JoinedFeature):
         return tuple(f"{self.prefix}__{column}" for column in self.take)
 
     def without(self, outputs: Collection[str]) -> tuple[Self, ...]:
-        kept = [column for column, output in zip(self.take, self.outputs, strict=True) if output not in outputs]
-        return (replace(self, take=kept),) if kept else ()
+        remaining = [column for column, output in zip(self.take, self.outputs, strict=True) if output not in outputs]
+        return (replace(self, take=remaining),) if remaining else ()
 
     @property
     def status(self) -> str:

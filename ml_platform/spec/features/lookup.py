@@ -29,6 +29,7 @@ class Lookup(JoinedFeature):
     """
 
     timed: ClassVar[bool] = False
+    output_parameters: ClassVar[tuple[str, ...]] = ("take",)
 
     table: str
     on: On
@@ -40,8 +41,8 @@ class Lookup(JoinedFeature):
         return tuple(f"{self.as_ or self.table}__{column}" for column in self.take)
 
     def without(self, outputs: Collection[str]) -> tuple[Self, ...]:
-        kept = [column for column, output in zip(self.take, self.outputs, strict=True) if output not in outputs]
-        return (replace(self, take=kept),) if kept else ()
+        remaining = [column for column, output in zip(self.take, self.outputs, strict=True) if output not in outputs]
+        return (replace(self, take=remaining),) if remaining else ()
 
     @property
     def status(self) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import polars as pl
 from pydantic import Field
@@ -52,6 +52,8 @@ class Window(JoinedFeature):
     >>> Window("flights", by="carrier", of="delay", agg=["mean"], over=["3h", "7d"]).outputs
     ('flights__delay_mean_3h_by_carrier', 'flights__delay_mean_7d_by_carrier')
     """
+
+    output_parameters: ClassVar[tuple[str, ...]] = ("agg", "over")
 
     table: str
     by: On | None = None

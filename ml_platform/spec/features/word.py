@@ -64,9 +64,11 @@ class FeatureWord(ABC):
     """A word that declares features.
 
     expressions: row-wise expressions by output, for `Derived`; empty for the others.
+    output_parameters: the parameters that choose which outputs there are; the others hold for each output.
     """
 
     expressions: Mapping[str, pl.Expr]
+    output_parameters: ClassVar[tuple[str, ...]] = ()
 
     @property
     @abstractmethod

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Stage:
+class SecondsHistogram:
     """Seconds that were measured: how many times, their sum, and how many were at most each bound."""
 
     count: float = 0
@@ -19,14 +19,15 @@ class Stage:
 
     def bound(self, share: float) -> float:
         """The least bound that at least that share of requests kept; infinity where none is."""
-        kept = [bound for bound, count in self.within.items() if self.count and count >= share * self.count]
-        return min(kept, default=float("inf"))
+        bounds = [bound for bound, count in self.within.items() if self.count and count >= share * self.count]
+        return min(bounds, default=float("inf"))
 
 
 @dataclass
 class Figures:
     """Of one pipeline. predictions: by version. refused: requests by code. shadows: rows of challengers by outcome.
 
+    canaries: rows of canaries by version and outcome.
     statuses: of looked-up features, by feature and status. ages: of the rows behind them, in seconds, by feature.
     log_bytes: not in the lake yet.
     """
@@ -34,9 +35,10 @@ class Figures:
     predictions: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     shadows: Counter[str] = field(default_factory=Counter)
+    canaries: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     statuses: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    stages: dict[str, Stage] = field(default_factory=lambda: defaultdict(Stage))
-    ages: dict[str, Stage] = field(default_factory=lambda: defaultdict(Stage))
+    stages: dict[str, SecondsHistogram] = field(default_factory=lambda: defaultdict(SecondsHistogram))
+    ages: dict[str, SecondsHistogram] = field(default_factory=lambda: defaultdict(SecondsHistogram))
     log_bytes: float = 0.0
 
     @property
@@ -63,6 +65,8 @@ def _note(mine: Figures, name: str, labels: Mapping[str, str], value: float) -> 
             mine.refused[labels["code"]] += round(value)
         case "ml_platform_shadow_predictions_total":
             mine.shadows[labels["outcome"]] += round(value)
+        case "ml_platform_canary_rows_total":
+            mine.canaries[labels["version"]][labels["outcome"]] += round(value)
         case "ml_platform_feature_statuses_total":
             mine.statuses[labels["feature"]][labels["status"]] += round(value)
         case "ml_platform_stage_seconds_bucket":

@@ -1,11 +1,11 @@
-"""The page at `/`: each pipeline with its champion, challenger, data, figures and links."""
+"""The page at `/`: each pipeline with its champion, challenger, canary, data, figures and links."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from ml_platform.escaping import html_text
-from ml_platform.serving.rest.pages.figures import Figures, Stage
+from ml_platform.serving.rest.pages.figures import Figures, SecondsHistogram
 from ml_platform.serving.rest.pages.layout import facts, links, moment, page, span, table, tag
 
 _STAGES = ("parse", "features", "model", "log", "serialize")
@@ -49,7 +49,7 @@ def _pipeline(model: Mapping[str, Any], mine: Figures) -> str:
     targets.append(("API", f"/docs#predict_{name}"))
     return (
         f"<h2>{html_text(name)}</h2>{links(targets)}"
-        + facts([*_champion(model), *_challenger(model, mine), *_requests(mine)])
+        + facts([*_champion(model), *_challenger(model, mine), *_canary(model, mine), *_requests(mine)])
         + _data(model["data"])
         + _features(mine)
         + _latency(mine)
@@ -62,8 +62,8 @@ def _champion(model: Mapping[str, Any]) -> list[tuple[str, str]]:
     shown = [("Champion", answers)]
     if promotion is not None:
         action = str(promotion["action"]).replace("_", " ")
-        told = f"{action} by {promotion['by']} at {moment(promotion['at'])}: {promotion['why']}"
-        shown.append(("On record", html_text(told)))
+        entry = f"{action} by {promotion['by']} at {moment(promotion['at'])}: {promotion['why']}"
+        shown.append(("On record", html_text(entry)))
     if model["metrics"]:
         values = ", ".join(f"{metric} {value:.4g}" for metric, value in model["metrics"].items())
         shown.append(("On the holdout", html_text(values)))
@@ -77,13 +77,28 @@ def _challenger(model: Mapping[str, Any], mine: Figures) -> list[tuple[str, str]
     number = shadowing if declared is None else declared["version"]
     shown = f"<b>{html_text(model['pipeline'])}@{number}</b>"
     if declared is not None:
-        told = f" by {declared['by']} at {moment(declared['at'])}{': ' if declared['why'] else ''}{declared['why']}"
-        shown += html_text(told)
+        entry = f" by {declared['by']} at {moment(declared['at'])}{': ' if declared['why'] else ''}{declared['why']}"
+        shown += html_text(entry)
     if shadowing != number:
         shown += f" {tag('does not shadow', good=False)}"
     if mine.shadows:
         shown += f"<br>Rows: {_counts(mine.shadows)}"
     return [("Challenger", shown)]
+
+
+def _canary(model: Mapping[str, Any], mine: Figures) -> list[tuple[str, str]]:
+    canary = model["canary"]
+    if canary is None:
+        return []
+    shown = f"<b>{html_text(model['pipeline'])}@{canary['version']}</b> "
+    if canary["taken_back"] is None:
+        shown += f"answers {canary['share']:.4g} of the keys"
+    else:
+        shown += f"{tag('taken back', good=False)} {html_text(canary['taken_back'])}"
+    rows = mine.canaries.get(str(canary["version"]))
+    if rows:
+        shown += f"<br>Rows: {_counts(rows)}"
+    return [("Canary", shown)]
 
 
 def _requests(mine: Figures) -> list[tuple[str, str]]:
@@ -121,7 +136,7 @@ def _features(mine: Figures) -> str:
     return f"<h3>Looked-up features</h3>{table(('feature', 'statuses', 'mean age'), cells)}"
 
 
-def _mean_age(ages: Stage | None) -> str:
+def _mean_age(ages: SecondsHistogram | None) -> str:
     return span(ages.seconds / ages.count) if ages is not None and ages.count else "–"
 
 

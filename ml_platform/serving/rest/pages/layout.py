@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from ml_platform.escaping import NO_SCRIPT, html_text, with_policy
+from ml_platform.escaping import html_text, page_without_script
 
 _STYLE = """
 body { font: 15px/1.55 system-ui, sans-serif; color: #1f2933; margin: 0 auto; max-width: 66rem; padding: 2rem 1.5rem }
@@ -17,10 +17,12 @@ a:hover { text-decoration: underline }
 nav a { display: inline-block; margin: 0 1.1rem .35rem 0 }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1.2rem; margin: .6rem 0 }
 dd { margin: 0; overflow-wrap: anywhere; min-width: 0 }
+table + p { margin-top: .9rem }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
 th, td { text-align: left; padding: .4rem .9rem .4rem 0; border-bottom: 1px solid #e3e8ee; vertical-align: baseline }
 th { font-weight: 600; color: #5b6774; font-size: .85rem }
-td { overflow-wrap: anywhere }
+td { overflow-wrap: anywhere; min-width: 5em }
+td b { overflow-wrap: break-word }
 code, pre { font: 13px/1.5 ui-monospace, monospace; overflow-wrap: anywhere }
 pre { white-space: pre-wrap; margin: 0 }
 .tag { border-radius: 4px; padding: .05rem .45rem; font-size: .85rem; font-weight: 600; white-space: nowrap }
@@ -33,20 +35,16 @@ pre { white-space: pre-wrap; margin: 0 }
   thead { display: none }
   table, tbody, tr, td { display: block }
   tr { border: 1px solid #e3e8ee; border-radius: 6px; margin: 0 0 .75rem; padding: .35rem .75rem }
-  td { border: 0; padding: .1rem 0 }
-  td[data-label]::before { content: attr(data-label) ": "; color: #5b6774 }
+  td { border: 0; padding: .1rem 0; min-width: 0 }
+  td:empty { display: none }
+  td[data-label]:not([data-label=""])::before { content: attr(data-label) ": "; color: #5b6774 }
 }
 """
 
 
 def page(title: str, body: str) -> str:
-    """A whole page of a title and the HTML of its body, with its policy: no script, nothing from elsewhere."""
-    html = (
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html_text(title)}</title><style>{_STYLE}</style></head><body>{body}</body></html>\n"
-    )
-    return with_policy(html, NO_SCRIPT)
+    """A whole page of a title and the HTML of its body."""
+    return page_without_script(title, _STYLE, body)
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -92,10 +90,14 @@ def moment(text: str | None, now: datetime | None = None) -> str:
 def span(seconds: float) -> str:
     """A length of time in words.
 
-    >>> span(40), span(5400), span(3 * 86400)
-    ('40 seconds', '1.5 hours', '3 days')
+    >>> span(40), span(61), span(5400), span(3 * 86400)
+    ('40 seconds', '1 minute', '1.5 hours', '3 days')
     """
-    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds >= length:
-            return f"{round(seconds / length, 1):g} {unit}"
-    return f"{max(0, round(seconds))} seconds"
+            return _counted(round(seconds / length, 1), unit)
+    return _counted(max(0, round(seconds)), "second")
+
+
+def _counted(number: float, unit: str) -> str:
+    return f"{number:g} {unit}{'' if number == 1 else 's'}"

@@ -21,11 +21,11 @@ def upgrade() -> None:
         "experiments",
         sa.Column("id", ID, autoincrement=True, nullable=False),
         *_texts("pipeline", "name", "partition", "status", "content_key", "training_key"),
-        *_texts("training_set", "bundle", "base"),
-        sa.Column("champion", sa.Integer(), nullable=True),
+        *_texts("training_set", "bundle", "base_declaration"),
+        sa.Column("champion", sa.BigInteger(), nullable=True),
         *_texts("metric"),
         *(sa.Column(name, sa.Double(), nullable=True) for name in ("value", "difference", "low", "high")),
-        *_texts("changes", "parameters", "metrics", "tags", "who", "error"),
+        *_texts("changes", "parameters", "metrics", "tags", "actor", "error"),
         sa.Column("started_at", UtcDateTime(), nullable=False),
         sa.Column("ended_at", UtcDateTime(), nullable=True),
         sa.CheckConstraint(
@@ -40,7 +40,7 @@ def upgrade() -> None:
     op.create_table(
         "experiment_details",
         sa.Column("experiment_id", ID, autoincrement=False, nullable=False),
-        *_texts("bounds", "environment", "durations", "comparisons", "verdicts", "curves", "incomparable"),
+        *_texts("bounds", "environment", "durations", "comparisons", "verdicts", "curves", "why_incomparable"),
         _of_an_experiment("experiment_details"),
         sa.PrimaryKeyConstraint("experiment_id", name=op.f("pk_experiment_details")),
     )
@@ -48,7 +48,7 @@ def upgrade() -> None:
         "experiment_notes",
         sa.Column("id", ID, autoincrement=True, nullable=False),
         sa.Column("experiment_id", ID, nullable=False),
-        *_texts("who", "text"),
+        *_texts("actor", "text"),
         sa.Column("written_at", UtcDateTime(), nullable=False),
         _of_an_experiment("experiment_notes"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_experiment_notes")),
@@ -68,7 +68,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("experiment_id", "content_key", name=op.f("pk_experiment_uses")),
     )
     op.create_table(
-        "run_columns", *_texts("who", "columns"), sa.PrimaryKeyConstraint("who", name=op.f("pk_run_columns"))
+        "run_columns", *_texts("actor", "columns"), sa.PrimaryKeyConstraint("actor", name=op.f("pk_run_columns"))
     )
 
 
