@@ -73,7 +73,7 @@ class XGBoost(TrainerWord):
     """
 
     max_depth: int = Field(default=6, ge=1, le=30)
-    learning_rate: float = Field(default=0.3, gt=0, le=1)
+    learning_rate: float = Field(default=0.1, gt=0, le=1)
     rounds: int = Field(default=100, ge=1, le=100_000)
     min_child_weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     early_stopping: int | None = Field(default=None, ge=1)
