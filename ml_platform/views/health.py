@@ -11,6 +11,7 @@ from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.views.env_file_health import readable_credentials
 from ml_platform.views.health_finding import Finding, surveyed
 from ml_platform.views.machine_health import machine_findings
+from ml_platform.views.serving_health import serving_findings
 from ml_platform.views.stores_health import stores_findings
 
 Look = Callable[[Settings, Sequence[ModelPipeline]], Iterator[Finding]]
@@ -43,6 +44,7 @@ def examine(
         "machine": (partial(machine_findings, settings), "Check ML_PLATFORM_DATA."),
         ".env": (partial(readable_credentials, settings, pipelines), "Look at .env in the working directory."),
         "lake": (partial(stores_findings, settings, pipelines, deep=deep), "The lake may be incomplete."),
+        "serving": (partial(serving_findings, settings, pipelines), "Look at ML_PLATFORM_DATA/online."),
         "landing folder": (partial(_landing_folder, settings, loaded), "Look at ML_PLATFORM_DATA/landing."),
     }
     if look_at_runs is not None:

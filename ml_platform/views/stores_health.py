@@ -28,6 +28,7 @@ from ml_platform.views.data_health import rejected_rows, waiting_files, waiting_
 from ml_platform.views.databases_health import catalog_findings, damaged_pages, mismatch
 from ml_platform.views.health_finding import Finding, surveyed
 from ml_platform.views.raw_health import lost_rows
+from ml_platform.views.serving_health import services_behind
 
 LakeCheck = Callable[[Lake], Iterator[Finding]]
 StateCheck = Callable[[State, Sequence[ModelPipeline]], Iterator[Finding]]
@@ -182,4 +183,4 @@ STATE: dict[str, StateCheck] = {
     "versions": changed_libraries,
 }
 PIPELINE: dict[str, StateCheck] = {"quarantine": rejected_rows, "champion": champions, "landed files": waiting_files}
-STORES: dict[str, StoresCheck] = {"raw rows": lost_rows, "partitions": waiting_partitions}
+STORES: dict[str, StoresCheck] = {"raw rows": lost_rows, "partitions": waiting_partitions, "service": services_behind}
