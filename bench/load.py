@@ -13,6 +13,7 @@ import selectors
 import socket
 import statistics
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import cycle
 from pathlib import Path
@@ -101,7 +102,7 @@ def load(
 ) -> dict[str, Any]:
     """Ask for so long on so many connections; with a rate, so many requests a second and not as fast as possible."""
     run, selector = Run(), selectors.DefaultSelector()
-    idle = [Connection(port) for _ in range(connections)]
+    idle = deque(Connection(port) for _ in range(connections))  # in turn: a server closes what is idle for long
     for connection in idle:
         selector.register(connection.socket, selectors.EVENT_READ, connection)
     began, asked, under_way = time.perf_counter(), 0, 0
@@ -110,7 +111,7 @@ def load(
         if elapsed < seconds:
             due = connections if rate is None else int(elapsed * rate) + 1 - asked
             while idle and due > 0:
-                idle.pop().ask(next(requests))
+                idle.popleft().ask(next(requests))
                 asked, due, under_way = asked + 1, due - 1, under_way + 1
         elif not under_way:
             break
