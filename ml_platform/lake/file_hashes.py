@@ -117,7 +117,7 @@ def _as_committed(file: DataFile, digest: str | None) -> bool:
 
 def _hashes(lake: Lake, files: Collection[DataFile] | None = None) -> dict[tuple[str, int], str]:
     """(kind, id) → SHA-256 in hex; of a few files, or of all."""
-    if not has_hashes(lake):
+    if not has_hashes(lake) or (files is not None and not files):  # PostgreSQL takes no empty list
         return {}
     few = files is not None and len(files) <= _FEW
     numbers = ", ".join(str(file.own_id) for file in files or ())

@@ -102,3 +102,10 @@ def test_files_of_a_killed_writer_or_an_older_lake_are_hashed_when_the_lake_is_o
         assert file_hashes.without_hash(opened.lake) == []
         flip_a_byte(path)
         assert [file.path for file in file_hashes.changed(opened.lake)] == [path]
+
+
+def test_partitions_without_files_ask_the_catalog_for_no_hash(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty list of ids is no SQL for a catalog in PostgreSQL."""
+    questions: list[str] = []
+    monkeypatch.setattr(file_hashes, "catalog_rows", lambda _, sql: questions.append(sql) or [])
+    assert file_hashes._changed(lake, []) == [] and questions == []
