@@ -6,11 +6,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson, Why
-from ml_platform.cli.command import Command
+from ml_platform.cli.command import Command, ListByDefault
 from ml_platform.cli.output import alarm, emit_json, note, say
 from ml_platform.errors import NotFoundError
 
@@ -22,18 +21,9 @@ if TYPE_CHECKING:
     from ml_platform.views.undeclared import Undeclared
 
 
-class _ListByDefault(TyperGroup):
-    """`ml-platform alerts flight_delay` is `ml-platform alerts list flight_delay`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
-            args = ["list", *args]
-        return super().parse_args(ctx, args)
-
-
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    group = typer.Typer(cls=_ListByDefault, help="List alerts, or resolve some. Without a command: list.")
+    group = typer.Typer(cls=ListByDefault, help="List alerts, or resolve some. Without a command: list.")
     group.command("list", cls=Command)(listed)
     group.command(cls=Command)(resolve)
     app.add_typer(group, name="alerts")

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 from typer._click.exceptions import UsageError  # which typer gives no public name
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from ml_platform import interrupts
 from ml_platform.cli.output import complain
@@ -63,6 +63,15 @@ class Command(TyperCommand):
                 raise
             complain(f"The lake could not be read: {first_line(error)}.", "`ml-platform doctor` lists what is damaged.")
         raise typer.Exit(1)
+
+
+class ListByDefault(TyperGroup):
+    """Commands of which `list` is meant where none is named: `alerts flight_delay` is `alerts list flight_delay`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
 
 
 @contextmanager

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson
-from ml_platform.cli.command import Command
+from ml_platform.cli.command import Command, ListByDefault
 from ml_platform.cli.output import cell, emit_json, emit_lines, emit_table, note, say
 from ml_platform.cli.trying import emit_comparisons, emit_verdicts
 from ml_platform.escaping import spreadsheet_text
@@ -31,18 +30,9 @@ RunName = Annotated[
 Number = Annotated[int, typer.Argument(metavar="ID", help="The number of an experiment.")]
 
 
-class _ListByDefault(TyperGroup):
-    """`ml-platform runs flight_delay` is `ml-platform runs list flight_delay`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
-            args = ["list", *args]
-        return super().parse_args(ctx, args)
-
-
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    group = typer.Typer(cls=_ListByDefault, help="List experiments and versions, or compare some. Default: list.")
+    group = typer.Typer(cls=ListByDefault, help="List experiments and versions, or compare some. Default: list.")
     group.command("list", cls=Command)(listed)
     for command in (show, compare, patch, tag, remove):
         group.command(cls=Command)(command)

@@ -182,7 +182,7 @@ def look(state: State, table: Table, source: Source) -> Scan:
     except SourceUnavailable as unavailable:
         reason = Refusal(unavailable.path, str(unavailable))
         return replace(scan, pending=replace(scan.pending, unavailable=reason))
-    if table.source.lies_in:
+    if table.source.may_lose_versions:
         _note_absent(scan, {path: versions for path, versions in recorded.items() if path not in scan.pending.present})
     return scan
 

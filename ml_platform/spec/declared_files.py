@@ -80,6 +80,10 @@ class DeclaredFiles(DeclaredSource):
         encoding = {} if self.encoding is None else {"encoding": codecs.lookup(self.encoding).name}
         return {"format": self.row_format, "separator": self.separator, **encoding}
 
+    @property
+    def may_lose_versions(self) -> bool:
+        return True
+
     def with_nulls(self, rows: pl.DataFrame) -> pl.DataFrame:
         texts = [name for name, kind in rows.schema.items() if kind == pl.String]
         nulls = {**dict.fromkeys(texts, self.nulls if self.row_format == "csv" else ()), **self.column_nulls}

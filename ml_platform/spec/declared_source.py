@@ -61,11 +61,13 @@ class DeclaredSource(ABC):
         return False
 
     @property
-    def lies_in(self) -> str:
-        """Where its versions lie and may go away from while their rows stand, as a file does that is removed.
+    def may_lose_versions(self) -> bool:
+        """Whether a version may go away while its rows stand, as a file does that somebody removes."""
+        return False
 
-        Empty where none goes away.
-        """
+    @property
+    def lies_in(self) -> str:
+        """Where versions went away from, for people; asked of a source that `may_lose_versions`."""
         return ""
 
     @property

@@ -88,6 +88,10 @@ class Frames(DeclaredSource):
         return {"rows": self.label, "version": self.version}
 
     @property
+    def may_lose_versions(self) -> bool:
+        return True
+
+    @property
     def lies_in(self) -> str:
         return f"what {self.versions_label} names"
 
