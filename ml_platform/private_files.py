@@ -19,10 +19,13 @@ def make_private(path: Path) -> None:
 def create_private(file: Path) -> None:
     """Create an empty file with mode 0600, and its folders, unless it is there.
 
-    SQLite takes an empty file for a new database, and gives the files beside it the same mode.
+    SQLite takes an empty file for a new database, and gives the files beside it the same mode. What is there is not
+    opened: closing it would release the locks that this process has on it as a database, and the next process that
+    closes the database would remove the log in use (SQLite, "How To Corrupt An SQLite Database File", 2.2).
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def make_database_private(file: Path) -> None:

@@ -17,7 +17,7 @@ import os
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -128,8 +128,9 @@ class PooledSqliteEventLogStorage(OpenedInHome, SqliteEventLogStorage):
             return
         self._initdb(engine)
         engine.dispose()  # the connection that made the file waits for the disk at each commit
-        if is_new and shard != INDEX_SHARD_NAME and not path.with_name(f"{path.name}-wal").exists():
-            self._empty_log = path.read_bytes()
+        if is_new and shard != INDEX_SHARD_NAME:
+            with closing(sqlite3.connect(path)) as empty:  # to read the file would release others' locks
+                self._empty_log = empty.serialize()
 
     def _initdb(self, engine: Engine, *rest: Any, **options: Any) -> None:
         """Make the tables as Dagster does, in a file that is for its owner only from the start."""
