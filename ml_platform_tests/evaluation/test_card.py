@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ml_platform.evaluation.card import model_card
+
 from ml_platform.evaluation.gates.measuring import judge
 from ml_platform.evaluation.intervals import Interval
 from ml_platform.spec.gates import AtLeast, Size

@@ -15,11 +15,11 @@ import dagster as dg
 import numpy as np
 import polars as pl
 import pytest
+from ml_platform.evaluation.card import model_card
 
 from ml_platform.cli.output import alarm, complain, emit_lines, emit_table, note, say
 from ml_platform.errors import DeclarationError
 from ml_platform.escaping import NO_SCRIPT, one_line, policy_of, printable
-from ml_platform.evaluation.card import model_card
 from ml_platform.evaluation.intervals import Interval
 from ml_platform.monitoring.channels import line, message
 from ml_platform.monitoring.report_heading import Figure, heading
