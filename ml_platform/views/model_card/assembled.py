@@ -197,9 +197,20 @@ def _features(ws: Workspace, bundle: bundles.Bundle, seen: Mapping[str, ColumnSe
     for name in sorted(bundle.columns, key=lambda name: (-shares.get(name, 0.0), name)):
         column = seen.get(name, ColumnSeen(None, None, None, None))
         levels = len(bundle.levels[name]) if name in bundle.levels else None
-        about = (shares.get(name), tables.get(name, ()), since.get(name))
-        ends = (column.null_share, column.lowest, column.highest, levels, column.unseen_share)
-        listed.append(Feature(name, bundle.columns[name], *about, *ends))
+        listed.append(
+            Feature(
+                name=name,
+                type=bundle.columns[name],
+                importance=shares.get(name),
+                tables=tables.get(name, ()),
+                available_since=since.get(name),
+                null_share=column.null_share,
+                lowest=column.lowest,
+                highest=column.highest,
+                levels=levels,
+                unseen_share=column.unseen_share,
+            )
+        )
     return tuple(listed)
 
 

@@ -89,7 +89,7 @@ def _columns_seen(stored: pl.LazyFrame, holdout: pl.DataFrame, bundle: bundles.B
         if name in bundle.levels and len(holdout):
             known = pl.Series(list(bundle.levels[name]), dtype=pl.String)
             texts = holdout[name].cast(pl.String)
-            unseen = float((~texts.is_in(known.implode()) & texts.is_not_null()).mean() or 0.0)
+            unseen = int((~texts.is_in(known.implode()) & texts.is_not_null()).sum()) / len(holdout)
         nulls = row[f"{number} nulls"] / row["rows"] if row["rows"] else None
         ends = (_finite(row.get(f"{number} low")), _finite(row.get(f"{number} high")))
         seen[name] = ColumnSeen(nulls, *ends, unseen)

@@ -108,9 +108,9 @@ def _of_metrics(card: ModelCard) -> Iterator[Section]:
         )
         for one in _known_gaps(card.comparison.gaps)
     ]
-    heads = ("column", "segments", "measure", "difference", "95 % interval", "rows", "outcome")
+    columns_of_gaps = ("column", "segments", "measure", "difference", "95 % interval", "rows", "outcome")
     bad = frozenset(number for number, row in enumerate(gaps) if row[-1] == "differs")
-    yield Section("Gaps between segments", heads, gaps[:_LISTED], note=say.about_gaps(card), bad=bad)
+    yield Section("Gaps between segments", columns_of_gaps, gaps[:_LISTED], note=say.about_gaps(card), bad=bad)
 
 
 def _known_gaps(gaps: Sequence[Gap]) -> Iterator[Gap]:

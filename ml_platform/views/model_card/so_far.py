@@ -48,7 +48,10 @@ def _realised(ws: Workspace, pipeline: str, number: int) -> tuple[Realised, ...]
         f"{quoted(pipeline)}.performance WHERE version = ? AND sliced_by = '' ORDER BY _partition, role, metric",
         [number],
     )
-    return tuple(Realised(*row[:6], int(row[6]), int(row[7] or 0)) for row in rows)
+    return tuple(
+        Realised(partition, role, metric, value, low, high, int(labelled), int(unlabelled or 0))
+        for partition, role, metric, value, low, high, labelled, unlabelled in rows
+    )
 
 
 def changes_about(log: list[Promotion], number: int, partition: str) -> tuple[Change, ...]:
