@@ -185,7 +185,7 @@ changes of single members, and not a forger who changed the manifest, too.
 |---|---|
 | `manifest.json` | the SHA-256 and size of every other member |
 | `card/` | the model card: page, Markdown, JSON |
-| `declaration/at_training.json` | the declaration that it was trained by, as far as it is on record, and its content key |
+| `declaration/at_training.json` | what is on record of the declaration that it was trained by, and its content key |
 | `declaration/today.json` | the declaration of the moment at which this was made, in canonical form, and its key |
 | `records/` | the version, its decision, every verdict, the promotion log, checks of its data, reproduction |
 | `data/files.json` | every landed file behind it, by SHA-256 |

@@ -21,7 +21,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, Union
+from typing import IO, Any
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -33,7 +33,20 @@ class Unreadable(Exception):
     """What was given is no evidence archive."""
 
 
-class _Zip:
+class _Members:
+    """What was given: the members of a zip file, or the files of a folder."""
+
+    def names(self) -> list[str]:
+        raise NotImplementedError
+
+    def problems(self) -> Iterator[str]:
+        raise NotImplementedError
+
+    def open(self, name: str) -> IO[bytes]:
+        raise NotImplementedError
+
+
+class _Zip(_Members):
     """The members of a zip file."""
 
     def __init__(self, path: Path) -> None:
@@ -76,7 +89,7 @@ class _Zip:
         return self.archive.open(name)
 
 
-class _Folder:
+class _Folder(_Members):
     """The files of a folder."""
 
     def __init__(self, path: Path) -> None:
@@ -98,9 +111,6 @@ class _Folder:
         if path.is_symlink():
             raise OSError("a link")
         return path.open("rb")
-
-
-_Members = Union[_Zip, _Folder]
 
 
 def problems(path: Path) -> list[str]:
