@@ -18,6 +18,7 @@ import stat
 import struct
 import sys
 import zipfile
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -33,17 +34,17 @@ class Unreadable(Exception):
     """What was given is no evidence archive."""
 
 
-class _Members:
+class _Members(ABC):
     """What was given: the members of a zip file, or the files of a folder."""
 
-    def names(self) -> list[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def names(self) -> list[str]: ...
 
-    def problems(self) -> Iterator[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def problems(self) -> Iterator[str]: ...
 
-    def open(self, name: str) -> IO[bytes]:
-        raise NotImplementedError
+    @abstractmethod
+    def open(self, name: str) -> IO[bytes]: ...
 
 
 class _Zip(_Members):
