@@ -1,6 +1,7 @@
 """Publishes records of the operational state to the lake at the end of a run.
 
     lineage.nodes, lineage.edges, lineage.files            what was made from what (views)
+    lineage.model_reads                                     which version reads which column (a view)
     registry.versions, registry.verdicts, registry.promotions, registry.decisions
     <pipeline>.decisions                                    the decisions of one pipeline (a view)
 
@@ -118,6 +119,19 @@ VIEWS = {
         SELECT p.pipeline || '/promotions', p.partition, p.seq::VARCHAR,
             v.pipeline || '/candidate', v.partition, v.content_key
         FROM registry.promotions p JOIN registry.versions v USING (pipeline, version)""",
+    "model_reads": """
+        WITH trained AS (
+            SELECT split_part(asset, '/', 1) AS pipeline, (result ->> '$.candidate')::BIGINT AS version, result
+            FROM lineage.records WHERE ends_with(asset, '/candidate') AND (result ->> '$.candidate') IS NOT NULL
+            QUALIFY row_number() OVER (PARTITION BY pipeline, version ORDER BY id DESC) = 1
+        ), reads AS (
+            SELECT pipeline, version, unnest(json_transform(json_extract(result, '$.reads'),
+                '[{"table": "VARCHAR", "column": "VARCHAR", "use": "VARCHAR", "features": ["VARCHAR"]}]')) AS read
+            FROM trained
+        )
+        SELECT pipeline, version, read."table" AS "table", read."column" AS "column", read."use" AS "use",
+            read.features AS features
+        FROM reads""",
 }
 
 

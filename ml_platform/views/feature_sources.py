@@ -6,7 +6,10 @@ from typing import Literal
 
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.forms import Form
-from ml_platform.spec.expressions import columns_read
+from ml_platform.spec.examples import Label
+from ml_platform.spec.expressions import columns_read, to_portable
+from ml_platform.spec.features import join_keys
+from ml_platform.spec.pipeline import ModelPipeline
 
 Use = Literal["key", "prediction time", "input", "join", "value", "clock", "label"]
 
@@ -68,6 +71,32 @@ def column_uses(definition: FeatureDefinition) -> list[ColumnUse]:
             reached = [name for output in _outputs_of(form, column) for name in features_behind(definition, output)]
             note(form.table, column, use, _seen(definition, reached))
     return [ColumnUse(*key, tuple(features)) for key, features in sorted(uses.items())]
+
+
+def label_uses(pipeline: ModelPipeline) -> list[ColumnUse]:
+    """The columns that labels are made of and joined by, and when they and the rows of features are known.
+
+    Definitions do not hold these, so that they are told of a declaration, and of versions since they are recorded.
+    """
+    label, table = pipeline.examples.label, pipeline.table(pipeline.label_table)
+    expression = label.value if isinstance(label, Label) else pipeline.examples.label_expression
+    columns = set() if expression is None else columns_read(to_portable(expression, "label"))
+    if isinstance(label, Label):
+        columns |= set(join_keys(label.on).values())
+    if table.known_column is not None:
+        columns.add(table.known_column)
+    uses: set[tuple[str, str, Use]] = {(table.name, column, "label") for column in columns}
+    clocks = (pipeline.table(name) for name in {feature.table for feature in pipeline.joined if feature.timed})
+    uses |= {(one.name, one.known_column, "clock") for one in clocks if one.known_column is not None}
+    return [ColumnUse(*use, ()) for use in sorted(uses)]
+
+
+def all_uses(pipeline: ModelPipeline) -> list[ColumnUse]:
+    """Every column that a pipeline reads by its declaration, once for each use of it."""
+    of_features = column_uses(FeatureDefinition.of(pipeline))
+    known = {(use.table, use.column, use.use) for use in of_features}
+    others = (use for use in label_uses(pipeline) if (use.table, use.column, use.use) not in known)
+    return sorted([*of_features, *others], key=lambda use: (use.table, use.column, use.use))
 
 
 def _columns_of(definition: FeatureDefinition, form: Form) -> Iterator[tuple[str, Use]]:
