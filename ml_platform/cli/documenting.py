@@ -93,9 +93,15 @@ def evidence(
     pipeline = there.find(name)
     workspace = opening.reading(there)
     note(f"Collecting the evidence of {version}.")
-    held = members(workspace, pipeline, number, with_data=with_data)
-    digest = write(to, held)
-    facts = {"version": version, "path": str(to), "sha256": digest, "bytes": to.stat().st_size, "members": len(held)}
+    contents = members(workspace, pipeline, number, with_data=with_data)
+    digest = write(to, contents)
+    facts = {
+        "version": version,
+        "path": str(to),
+        "sha256": digest,
+        "bytes": to.stat().st_size,
+        "members": len(contents),
+    }
     if as_json:
         emit_json({**facts, "with_data": with_data})
     else:

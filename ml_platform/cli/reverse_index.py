@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 _NAMED = 4  # features of a cell; JSON has all
 
 
-def show_uses(found: "Sequence[PipelineUse]") -> None:
+def show_uses(pipelines: "Sequence[PipelineUse]") -> None:
     """A line for each declaration, champion and challenger, one for all other versions, then what changes."""
     rows: list[dict[str, Any]] = []
-    for one in found:
+    for one in pipelines:
         rows += [_row(model) for model in one.models if model.role != "version" and not model.problem]
         others = [model for model in one.models if model.role == "version" and not model.problem]
         if others:
             rows.append({**_row(others[0]), "model": _versions(one.pipeline, others)})
     emit_table(rows, empty="Every declaration reads what its champion reads.")
-    for one in found:
+    for one in pipelines:
         for model in one.models:
             if model.problem:
                 complain(f"What {one.pipeline}@{model.version} reads is not known: {model.problem}")

@@ -47,7 +47,7 @@ def members(ws: Workspace, pipeline: ModelPipeline, number: int, *, with_data: b
         version = versions.version(ws.state, pipeline.name, number)
         card = _secret_free(model_card(ws, pipeline, number))
         bundle = ws.blobs.get(version.bundle)
-        held: Members = {
+        contents: Members = {
             "README.md": _readme(card, with_data=with_data).encode(),
             "verify.py": Path(verify.__file__).read_bytes(),
             "card/card.md": markdown(card).encode(),
@@ -58,16 +58,16 @@ def members(ws: Workspace, pipeline: ModelPipeline, number: int, *, with_data: b
             **{name: _json(values) for name, values in _records(ws, pipeline, version, card).items()},
         }
         if with_data:
-            held["data/training_set.parquet"] = ws.blobs.get(version.training_set)
+            contents["data/training_set.parquet"] = ws.blobs.get(version.training_set)
     manifest = {
         "format": verify.FORMAT,
         "version": version.name,
         "bundle": version.bundle,
         "training_set": version.training_set,
         "with_data": with_data,
-        "members": {name: described(content) for name, content in sorted(held.items())},
+        "members": {name: described(content) for name, content in sorted(contents.items())},
     }
-    return {**held, verify.MANIFEST: _json(manifest)}
+    return {**contents, verify.MANIFEST: _json(manifest)}
 
 
 def _records(ws: Workspace, pipeline: ModelPipeline, version: Version, card: ModelCard) -> dict[str, Any]:

@@ -120,23 +120,26 @@ def problems(path: Path) -> list[str]:
     names = members.names()
     if MANIFEST not in names:
         raise Unreadable(f"{path}: there is no {MANIFEST}")
-    found = [f"{name!r} is there {count} times" for name, count in Counter(names).items() if count > 1]
-    found += [f"{name!r} is no name of a member" for name in names if not _is_safe(name)]
-    found += members.problems()
+    differences = [f"{name!r} is there {count} times" for name, count in Counter(names).items() if count > 1]
+    differences += [f"{name!r} is no name of a member" for name in names if not _is_safe(name)]
+    differences += members.problems()
     manifest = _json(members, MANIFEST)
     listed = manifest.get("members") if isinstance(manifest, dict) else None
     if not isinstance(listed, dict) or manifest.get("format") != FORMAT:
         raise Unreadable(f"{path}: {MANIFEST} is of another format than {FORMAT}")
-    found += [f"{name!r} is missing" for name in sorted(set(listed) - set(names))]
-    found += [f"{name!r} was added" for name in sorted(set(names) - set(listed) - {MANIFEST})]
+    differences += [f"{name!r} is missing" for name in sorted(set(listed) - set(names))]
+    differences += [f"{name!r} was added" for name in sorted(set(names) - set(listed) - {MANIFEST})]
     whole: set[str] = set()
     for name in sorted(set(listed) & set(names)):
         problem = _difference(members, name, listed[name])
         if problem:
-            found.append(problem)
+            differences.append(problem)
         else:
             whole.add(name)
-    return found + _contradictions(members, manifest, listed, whole)
+    try:
+        return differences + _contradictions(members, manifest, listed, whole)
+    except (KeyError, TypeError, AttributeError) as error:
+        return [*differences, f"the records are not of the form that they should have ({error!r})"]
 
 
 def _is_safe(name: str) -> bool:
@@ -183,19 +186,19 @@ def _contradictions(
     members: _Members, manifest: Mapping[str, Any], listed: Mapping[str, Any], whole: set[str]
 ) -> list[str]:
     """Digests that the records name, against the members themselves."""
-    found: list[str] = []
+    differences: list[str] = []
     version_record = "records/version.json"
     if version_record not in whole:
-        return found
+        return differences
     version = _json(members, version_record)
     for what, member in (("bundle", "model/bundle.zip"), ("training_set", "data/training_set.parquet")):
         if manifest.get(what) != version.get(what):
-            found.append(f"the manifest names another {what} than {version_record!r}")
+            differences.append(f"the manifest names another {what} than {version_record!r}")
         if member in whole and listed[member]["sha256"] != version.get(what):
-            found.append(f"{member!r} is not the {what} of {version_record!r}")
+            differences.append(f"{member!r} is not the {what} of {version_record!r}")
     if {"data/files.json", "card/card.json"} <= whole:
-        found += _other_files(_json(members, "data/files.json"), _json(members, "card/card.json"))
-    return found
+        differences += _other_files(_json(members, "data/files.json"), _json(members, "card/card.json"))
+    return differences
 
 
 def _other_files(files: list[Any], card: Mapping[str, Any]) -> Iterator[str]:
@@ -217,24 +220,24 @@ def file_sha256(path: Path) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """The exit code; what was found is printed."""
+    """The exit code; what differs is printed."""
     if len(arguments) not in (1, 3) or (len(arguments) == 3 and arguments[1] != "--sha256"):
         sys.stderr.write("usage: python verify.py ARCHIVE.zip [--sha256 HASH]\n")
         return 2
     path = Path(arguments[0])
     try:
-        found = problems(path)
+        differences = problems(path)
         if len(arguments) == 3:
             actual = "" if path.is_dir() else file_sha256(path)
             if actual != arguments[2].lower():
-                found.append(f"the archive has the SHA-256 {actual or 'of a folder: none'}, not {arguments[2]}")
+                differences.append(f"the archive has the SHA-256 {actual or 'of a folder: none'}, not {arguments[2]}")
     except (Unreadable, OSError) as error:
         sys.stderr.write(f"{str(error)!a}\n")
         return 2
-    for problem in found:
+    for problem in differences:
         sys.stdout.write(f"{ascii(problem)[1:-1]}\n")
-    sys.stdout.write("DIFFERS\n" if found else "WHOLE\n")
-    return 1 if found else 0
+    sys.stdout.write("DIFFERS\n" if differences else "WHOLE\n")
+    return 1 if differences else 0
 
 
 if __name__ == "__main__":

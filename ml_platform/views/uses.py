@@ -96,8 +96,8 @@ def uses_of(ws: Workspace, declared: Mapping[str, ModelPipeline], target: Target
     with ws.reading():
         names = sorted({*declared, *versions.pipelines(ws.state)})
         readers = {name: list(_readers(ws, declared.get(name), name)) for name in names}
-        found = [_of_pipeline(name, mine, target) for name, mine in readers.items()]
-    reading = [one for one in found if any(model.features or model.uses for model in one.models)]
+        pipelines = [_of_pipeline(name, mine, target) for name, mine in readers.items()]
+    reading = [one for one in pipelines if any(model.features or model.uses for model in one.models)]
     if not reading:
         raise _unknown(declared, target)
     return reading
@@ -106,13 +106,13 @@ def uses_of(ws: Workspace, declared: Mapping[str, ModelPipeline], target: Target
 def changed_uses(ws: Workspace, declared: Mapping[str, ModelPipeline]) -> list[PipelineUse]:
     """The declared pipelines that read other columns than their champion does, or have other features."""
     with ws.reading():
-        found = []
+        pipelines = []
         for name, pipeline in declared.items():
             number = promotions.champion_at(ws.state, name)
             if number is not None:
                 champion = _of_version(ws, versions.version(ws.state, name, number), "champion")
-                found.append(_of_pipeline(name, [_of_declaration(pipeline), champion], None))
-    return [one for one in found if one.change != "same"]
+                pipelines.append(_of_pipeline(name, [_of_declaration(pipeline), champion], None))
+    return [one for one in pipelines if one.change != "same"]
 
 
 @dataclass(frozen=True)

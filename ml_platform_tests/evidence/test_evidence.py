@@ -154,6 +154,14 @@ def _other_files(held: dict[str, bytes]) -> None:
     held["manifest.json"] = json.dumps(manifest).encode()
 
 
+def _no_records(held: dict[str, bytes]) -> None:
+    held["data/files.json"] = b'[{"path": 1}, 2]'
+    manifest = json.loads(held["manifest.json"])
+    size, digest = len(held["data/files.json"]), hashlib.sha256(held["data/files.json"]).hexdigest()
+    manifest["members"]["data/files.json"] = {"sha256": digest, "bytes": size}
+    held["manifest.json"] = json.dumps(manifest).encode()
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -161,15 +169,16 @@ def _other_files(held: dict[str, bytes]) -> None:
         (_added, ["'more.txt' was added", "'records/../../slip.txt' is no name of a member"]),
         (_removed, ["'records/verdicts.json' is missing"]),
         (_other_rows, ["'data/training_set.parquet' is not the training_set of 'records/version.json'"]),
+        (_no_records, ["the records are not of the form that they should have"]),
         (_other_files, ["the files of 'drivers' in 'data/files.json' are not those of the card"]),
     ],
 )
 def test_what_was_changed_is_named(
     written: Path, tmp_path: Path, change: Callable[[dict[str, bytes]], None], named: list[str]
 ) -> None:
-    found = verify.problems(_changed(written, tmp_path / "changed.zip", change))
+    differences = verify.problems(_changed(written, tmp_path / "changed.zip", change))
     for expected in named:
-        assert any(expected in problem for problem in found), found
+        assert any(expected in problem for problem in differences), differences
 
 
 def test_what_a_zip_hides_beside_its_members_is_named(written: Path, tmp_path: Path) -> None:
@@ -184,8 +193,12 @@ def test_what_a_zip_hides_beside_its_members_is_named(written: Path, tmp_path: P
         link = zipfile.ZipInfo("link")
         link.external_attr = 0o120777 << 16
         archive.writestr(link, "/etc/passwd")
-    found = " ".join(verify.problems(path))
-    assert "has a comment" in found and "'README.md' is there 2 times" in found and "'link' is no plain file" in found
+    differences = " ".join(verify.problems(path))
+    assert (
+        "has a comment" in differences
+        and "'README.md' is there 2 times" in differences
+        and "'link' is no plain file" in differences
+    )
 
 
 def test_a_member_that_unpacks_to_more_than_the_manifest_tells_is_not_read_to_its_end(

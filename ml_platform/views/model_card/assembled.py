@@ -65,7 +65,7 @@ def stored_card(ws: Workspace, pipeline: ModelPipeline, number: int) -> ModelCar
 def _card(ws: Workspace, pipeline: ModelPipeline, version: Version, figures: Measured | None) -> ModelCard:
     number = version.version
     bundle = bundles.load(ws.blobs, version.bundle)
-    found = verdicts.of(ws.state, pipeline.name, number)
+    judged = verdicts.of(ws.state, pipeline.name, number)
     features = _features(ws, bundle, figures.columns if figures else {})
     parts = _parts(version)
     immature = _immature(ws, version)
@@ -99,10 +99,10 @@ def _card(ws: Workspace, pipeline: ModelPipeline, version: Version, figures: Mea
         tables=tables_read(ws, version) if figures else (),
         failed_checks=_failed_checks(ws, pipeline, number),
         features=features,
-        metrics=_metrics(version, found, figures.overall if figures else {}),
+        metrics=_metrics(version, judged, figures.overall if figures else {}),
         comparison=comparison,
-        gates=tuple(_gate(verdict) for verdict in found),
-        reproduction=_reproduction(found),
+        gates=tuple(_gate(verdict) for verdict in judged),
+        reproduction=_reproduction(judged),
         so_far=so_far(ws, pipeline.name, number) if figures else None,
         limits=limits(pipeline, bundle, parts, immature, features, comparison),
         changes=changes_about(log, number, version.partition) if figures else (),
@@ -214,19 +214,19 @@ def _features(ws: Workspace, bundle: bundles.Bundle, seen: Mapping[str, ColumnSe
     return tuple(listed)
 
 
-def _metrics(version: Version, found: list[Verdict], overall: Mapping[str, Interval]) -> tuple[Metric, ...]:
+def _metrics(version: Version, judged: list[Verdict], overall: Mapping[str, Interval]) -> tuple[Metric, ...]:
     holdout = version.metrics.get("holdout", {})
     listed = []
     for name, value in holdout.items():
         if value is not None:
-            interval = _judged(name, value, found) or overall.get(name) or Interval(value, None, None)
+            interval = _judged(name, value, judged) or overall.get(name) or Interval(value, None, None)
             listed.append(Metric(name, value, interval.low, interval.high))
     return tuple(listed)
 
 
-def _judged(metric: str, value: float, found: list[Verdict]) -> Interval | None:
+def _judged(metric: str, value: float, judged: list[Verdict]) -> Interval | None:
     """The interval of a gate that measured the same value, if any."""
-    for verdict in found:
+    for verdict in judged:
         own = verdict.metric == metric and not verdict.slice and verdict.low is not None
         if own and math.isclose(verdict.value or math.nan, value, rel_tol=1e-9):
             return Interval(value, verdict.low, verdict.high)
@@ -257,8 +257,8 @@ def _gate(verdict: Verdict) -> Gate:
     )
 
 
-def _reproduction(found: list[Verdict]) -> Reproduction:
-    for verdict in reversed(found):
+def _reproduction(judged: list[Verdict]) -> Reproduction:
+    for verdict in reversed(judged):
         if verdict.metric == "identical" and not verdict.slice:
             return Reproduction(verdict.passed, verdict.detail, verdict.recorded_at)
     return Reproduction(None, "No gate has trained it again.", None)

@@ -96,10 +96,9 @@ def moved(drift: DriftSoFar) -> str:
 def reproduced(card: ModelCard) -> str:
     """Whether training again gave the same bytes, in words."""
     of = card.reproduction
-    told = {True: "Trained again, it is the same", False: "Trained again, it is another", None: "Not told"}[
-        of.identical
-    ]
-    return f"{told}: {of.detail}"
+    if of.identical is None:
+        return of.detail
+    return f"Trained again, it is {'the same' if of.identical else 'another'}: {of.detail}"
 
 
 def overrode(change: Change) -> str:
@@ -112,14 +111,12 @@ def about_gaps(card: ModelCard) -> str:
     if card.comparison is None or not card.comparison.gaps:
         return ""
     judged = [gap for gap in card.comparison.gaps if gap.low is not None]
-    by_chance = (
-        f"Of {len(judged)} intervals about {len(judged) / 20:.1f} leave out 0 by chance alone." if judged else ""
-    )
-    rows = f"Measured on {card.comparison.rows:,} of {card.comparison.of_rows:,} rows of the holdout."
+    by_chance = f" Of {len(judged)} intervals about {len(judged) / 20:.1f} leave out 0 by chance alone."
     return (
         "Each segment against the one with most rows. “Not shown” means that these rows show no difference, not that "
-        f"there is none: smaller ones than half of the interval's length they cannot show. {by_chance} {rows}"
-    ).replace("  ", " ")
+        f"there is none: smaller ones than half of the interval's length they cannot show.{by_chance if judged else ''}"
+        f" Measured on {card.comparison.rows:,} of {card.comparison.of_rows:,} rows of the holdout."
+    )
 
 
 def by_date(features: Sequence[Feature]) -> list[tuple[str, str]]:
