@@ -60,7 +60,7 @@ def members(ws: Workspace, pipeline: ModelPipeline, number: int, *, with_data: b
         if with_data:
             contents["data/training_set.parquet"] = ws.blobs.get(version.training_set)
     manifest = {
-        "format": verify.FORMAT,
+        "format": verify.LAYOUT,
         "version": version.name,
         "bundle": version.bundle,
         "training_set": version.training_set,

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO, Any
 
 MANIFEST = "manifest.json"
-FORMAT = 1
+LAYOUT = 1
 _CHUNK = 1 << 20
 _LARGEST_TEXT = 256 << 20  # bytes of a manifest or record that is read into memory
 
@@ -125,8 +125,8 @@ def problems(path: Path) -> list[str]:
     differences += members.problems()
     manifest = _json(members, MANIFEST)
     listed = manifest.get("members") if isinstance(manifest, dict) else None
-    if not isinstance(listed, dict) or manifest.get("format") != FORMAT:
-        raise Unreadable(f"{path}: {MANIFEST} is of another format than {FORMAT}")
+    if not isinstance(listed, dict) or manifest.get("format") != LAYOUT:
+        raise Unreadable(f"{path}: {MANIFEST} is of another format than {LAYOUT}")
     differences += [f"{name!r} is missing" for name in sorted(set(listed) - set(names))]
     differences += [f"{name!r} was added" for name in sorted(set(names) - set(listed) - {MANIFEST})]
     whole: set[str] = set()

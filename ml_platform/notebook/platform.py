@@ -11,7 +11,7 @@ import polars as pl
 from ml_platform.errors import NotFoundError
 from ml_platform.notebook import html
 from ml_platform.notebook.declarations import Declarations
-from ml_platform.notebook.frames import USES
+from ml_platform.notebook.frames import USES, frame
 from ml_platform.notebook.pipeline import Pipeline
 from ml_platform.runtime.questions import answer
 from ml_platform.runtime.workspace import Workspace
@@ -146,15 +146,16 @@ class Platform:
 
         >>> platform.uses("weather.temp")
         """
-        declared = self.declarations.by_name
+        declared = self.pipelines.declarations.by_name
         about = Target(feature=feature) if feature else target_of(declared, target)
         rows = [
-            (model.pipeline, model.version, model.role, use.table, use.column, use.use, list(use.features))
+            {"pipeline": model.pipeline, "version": model.version, "role": model.role}
+            | {"table": use.table, "column": use.column, "use": use.use, "features": list(use.features)}
             for one in uses_of(self.workspace, declared, about)
             for model in one.models
             for use in model.uses
         ]
-        return pl.DataFrame(rows, schema=USES, orient="row")
+        return frame(rows, USES)
 
     def close(self) -> None:
         """Let go of the lake and the state. Lazy frames that were taken stay usable."""

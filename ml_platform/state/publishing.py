@@ -1,8 +1,8 @@
 """Publishes records of the operational state to the lake at the end of a run.
 
     lineage.nodes, lineage.edges, lineage.files            what was made from what (views)
-    lineage.model_reads                                     which version reads which column (a view)
     registry.versions, registry.verdicts, registry.promotions, registry.decisions
+    registry.model_reads                                    which version was made from which column (a view)
     <pipeline>.decisions                                    the decisions of one pipeline (a view)
 
 Rows are appended and never changed. Each table carries the number that the state gave a row, so
@@ -26,7 +26,7 @@ from ml_platform.lake.newest_row import newest_row
 from ml_platform.lake.transaction import Author, Transaction, write
 from ml_platform.naming import literal, quoted
 from ml_platform.spec.canonical import content_key
-from ml_platform.state import schema
+from ml_platform.state import reads_view, schema
 from ml_platform.state.column_types import UtcDateTime
 from ml_platform.state.database import State
 from ml_platform.state.stores import Stores
@@ -119,19 +119,6 @@ VIEWS = {
         SELECT p.pipeline || '/promotions', p.partition, p.seq::VARCHAR,
             v.pipeline || '/candidate', v.partition, v.content_key
         FROM registry.promotions p JOIN registry.versions v USING (pipeline, version)""",
-    "model_reads": """
-        WITH trained AS (
-            SELECT split_part(asset, '/', 1) AS pipeline, (result ->> '$.candidate')::BIGINT AS version, result
-            FROM lineage.records WHERE ends_with(asset, '/candidate') AND (result ->> '$.candidate') IS NOT NULL
-            QUALIFY row_number() OVER (PARTITION BY pipeline, version ORDER BY id DESC) = 1
-        ), reads AS (
-            SELECT pipeline, version, unnest(json_transform(json_extract(result, '$.reads'),
-                '[{"table": "VARCHAR", "column": "VARCHAR", "use": "VARCHAR", "features": ["VARCHAR"]}]')) AS read
-            FROM trained
-        )
-        SELECT pipeline, version, read."table" AS "table", read."column" AS "column", read."use" AS "use",
-            read.features AS features
-        FROM reads""",
 }
 
 
@@ -161,6 +148,7 @@ def publish(stores: Stores) -> int:
         if reads.height or not stores.lake.columns("lineage", "reads"):
             _append(tx, _READS, reads)
         _make_views(tx)
+        reads_view.make(tx)
     return appended
 
 

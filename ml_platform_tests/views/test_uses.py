@@ -87,15 +87,13 @@ def test_what_nobody_reads_is_refused_with_what_there_is(open_world: OpenWorld, 
 def test_the_lake_answers_in_sql_which_version_reads_which_column(open_world: OpenWorld, february: Path) -> None:
     town = open_world(february)
     publish(town.ws)
-    query = """SELECT version, "use", features FROM lineage.model_reads
+    query = """SELECT version, "use", features FROM registry.model_reads
         WHERE "table" = 'traffic' AND "column" = 'jam' ORDER BY version"""
     rows = answer(town.settings, query, limit=None).frame.rows()
     assert rows == [(1, "value", ["traffic__jam"]), (2, "value", ["traffic__jam"])]
-    everything = answer(
-        town.settings,
-        f"""SELECT "table", "column", "use" FROM lineage.model_reads
-        WHERE pipeline = '{NAME}' AND version = 2 ORDER BY ALL""",
-    ).frame.rows()
+    query = f"""SELECT "table", "column", "use" FROM registry.model_reads
+        WHERE pipeline = '{NAME}' AND version = 2 ORDER BY ALL"""
+    everything = answer(town.settings, query, limit=None).frame.rows()
     assert everything == sorted({(use.table, use.column, use.use) for use in all_uses(town.pipeline)})
 
 

@@ -24,7 +24,7 @@ from ml_platform.state.versions import Version
 from ml_platform.training.splits import PARTS
 from ml_platform.views.feature_sources import tables_of_columns
 from ml_platform.views.model_card.card import (
-    FORMAT,
+    CARD_FORM,
     Comparison,
     Feature,
     Gate,
@@ -72,7 +72,7 @@ def _card(ws: Workspace, pipeline: ModelPipeline, version: Version, figures: Mea
     comparison = _comparison(pipeline, figures)
     log = promotions.history(ws.state, pipeline.name)
     return ModelCard(
-        format=FORMAT,
+        format=CARD_FORM,
         pipeline=pipeline.name,
         version=number,
         description=pipeline.description,

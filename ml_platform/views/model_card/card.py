@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from ml_platform.evaluation.segments import Gap, SegmentMetric
 
-FORMAT = 1  # of the JSON form; raised when a reader of the older form could not read it
+CARD_FORM = 1  # of the JSON form; raised when a reader of the older form could not read it
 
 
 @dataclass(frozen=True)
