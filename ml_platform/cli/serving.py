@@ -52,7 +52,7 @@ def serve(
     from ml_platform.serving.rest.listening import Certificate, Listener
     from ml_platform.serving.rest.supervisor import Supervisor
     from ml_platform.serving.running import announced
-    from ml_platform.views.served_record import served_record
+    from ml_platform.views.served_record import served_card, served_record
 
     declared = opening.declarations()
     names = [declared.find(name).name for name in pipelines] if pipelines else _servable(declared)
@@ -65,13 +65,16 @@ def serve(
         def look_up(name: str, store: "OnlineStore") -> Mapping[str, Any]:
             return served_record(workspace, name, declared, store)
 
+        def card_page(name: str, store: "OnlineStore") -> tuple[int, str] | None:
+            return served_card(workspace, name, declared, store)
+
         listener = Listener(host, port, tls, has_keys=bool(workspace.settings.api_keys_by_client))
         if listener.sends_plaintext:
             note("Keys and rows are sent unencrypted: name a --certificate, or put a proxy with TLS in front.")
         with (
             announced(workspace.settings, listener.url, names),
             Supervisor(
-                workspace, names, listener, workers, note, declared.pipelines, _DECLARED_BY, look_up
+                workspace, names, listener, workers, note, declared.pipelines, _DECLARED_BY, look_up, card_page
             ) as supervisor,
         ):
             while not supervisor.listens and not stop_requested.wait(0.1):

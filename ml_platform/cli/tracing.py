@@ -1,4 +1,4 @@
-"""Commands that explain where something comes from: why, lineage."""
+"""Commands that explain where something comes from, and what depends on it: why, lineage, uses."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    for command in (why, lineage):
+    for command in (why, lineage, uses):
         app.command(cls=Command)(command)
 
 
@@ -144,3 +144,39 @@ def _landed(settings: "Settings", file: str) -> str:
     path = Path(file).resolve()
     typed_there = not Path(file).is_absolute() and (folder / file).is_file()
     return file if typed_there or not path.is_relative_to(folder) else path.relative_to(folder).as_posix()
+
+
+def uses(
+    target: Annotated[
+        str | None, typer.Argument(metavar="[TABLE[.COLUMN]]", help="A table, or one of its columns.")
+    ] = None,
+    feature: Annotated[str | None, typer.Option(metavar="NAME", help="A feature instead.")] = None,
+    changed: Annotated[
+        bool,
+        typer.Option("--changed", help="Only pipelines whose declaration reads something else than their champion."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Which models read a table, a column or a feature: as declared today, and on record.
+
+    With --changed and without a target, everything that the declarations read otherwise than the champions.
+    """
+    from ml_platform.views.uses import Target, changed_uses, target_of, uses_of
+
+    if (target is not None) == (feature is not None) and not (changed and target is None):
+        raise typer.BadParameter("give a table, a column as TABLE.COLUMN, or --feature NAME; or only --changed")
+    there = opening.declarations()
+    workspace = opening.reading(there)
+    if target is None and feature is None:
+        shown = changed_uses(workspace, there.pipelines)
+    else:
+        about = Target(feature=feature) if feature else target_of(there.pipelines, target or "")
+        shown = uses_of(workspace, there.pipelines, about)
+        shown = [one for one in shown if one.change != "same"] if changed else shown
+    if as_json:
+        emit_json([asdict(one) for one in shown])
+        return
+    from ml_platform.cli.reverse_index import show_uses
+
+    show_uses(shown)
+    opening.tell_broken(there)

@@ -46,6 +46,15 @@ PROMOTIONS = {
     "recorded_at": _MOMENT,
     "run_id": pl.String,
 }
+USES = {
+    "pipeline": pl.String,
+    "version": pl.Int64,
+    "role": pl.String,
+    "table": pl.String,
+    "column": pl.String,
+    "use": pl.String,
+    "features": pl.List(pl.String),
+}
 _VERDICTS = {
     "gate": pl.String,
     "slice": pl.String,

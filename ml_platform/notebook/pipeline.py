@@ -9,6 +9,7 @@ import polars as pl
 from ml_platform.errors import NotFoundError
 from ml_platform.naming import counted
 from ml_platform.notebook import html
+from ml_platform.notebook.card import ModelCard
 from ml_platform.notebook.declarations import Declarations
 from ml_platform.notebook.explanation import Explanation
 from ml_platform.notebook.frames import DECISIONS, PROMOTIONS, RUNS, STATUS, frame, versions_frame
@@ -19,6 +20,7 @@ from ml_platform.state import ledger, promotions, versions
 from ml_platform.views import decisions, status
 from ml_platform.views.explanation import explain
 from ml_platform.views.lake_tables import lazy_table
+from ml_platform.views.model_card.assembled import model_card
 from ml_platform.views.model_versions import version_summaries
 from ml_platform.views.pipelines import PipelineSummary, summary
 from ml_platform.views.runs import run_rows, with_headline
@@ -91,6 +93,13 @@ class Pipeline:
     def model(self, version: int) -> ModelVersion:
         """One version. Raises NotFoundError, which lists those there are."""
         return ModelVersion(self.workspace, versions.version(self.workspace.state, self.name, version))
+
+    def card(self, version: int) -> ModelCard:
+        """The model card of a version: as values, and drawn in a notebook.
+
+        Raises NotFoundError, which lists the versions there are, and DeclarationError without a declaration.
+        """
+        return ModelCard(model_card(self.workspace, self.declarations.required(self.name, "A model card"), version))
 
     def training_set(self, version: int) -> pl.LazyFrame:
         """The rows that a version was trained on; see `ModelVersion.training_set`. Raises NotFoundError."""

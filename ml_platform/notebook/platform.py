@@ -11,11 +11,13 @@ import polars as pl
 from ml_platform.errors import NotFoundError
 from ml_platform.notebook import html
 from ml_platform.notebook.declarations import Declarations
+from ml_platform.notebook.frames import USES, frame
 from ml_platform.notebook.pipeline import Pipeline
 from ml_platform.runtime.questions import answer
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.views.lake_tables import LAYERS, lake_tables, lazy_table
 from ml_platform.views.pipelines import recorded_pipelines
+from ml_platform.views.uses import Target, target_of, uses_of
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -135,6 +137,25 @@ class Platform:
         >>> platform.sql("SELECT asset, count(*) FROM state.records GROUP BY asset")
         """
         return answer(self.workspace.settings, query, limit=limit).frame
+
+    def uses(self, target: str = "", *, feature: str = "") -> pl.DataFrame:
+        """Which models read a table ("weather"), a column ("weather.temp") or a feature: one row a model and column.
+
+        `version` is null of a declaration; `role` is declared, champion, challenger or version. Raises NotFoundError
+        for what no model reads.
+
+        >>> platform.uses("weather.temp")
+        """
+        declared = self.pipelines.declarations.by_name
+        about = Target(feature=feature) if feature else target_of(declared, target)
+        rows = [
+            {"pipeline": model.pipeline, "version": model.version, "role": model.role}
+            | {"table": use.table, "column": use.column, "use": use.use, "features": list(use.features)}
+            for one in uses_of(self.workspace, declared, about)
+            for model in one.models
+            for use in model.uses
+        ]
+        return frame(rows, USES)
 
     def close(self) -> None:
         """Let go of the lake and the state. Lazy frames that were taken stay usable."""

@@ -159,6 +159,12 @@ flight_delay = ModelPipeline(
     name="flight_delay",
     description="Will a flight from New York land more than 15 minutes late, judged at its scheduled departure?",
     owners=["team:operations"],
+    purpose="Planning at the gates, for all flights of a day. It decides nothing about single passengers.",
+    limits=[
+        "Cancelled flights have no label: it says whether a flight that flies lands late, and not whether it flies.",
+        "It knows nothing of strikes, closed airports or other days that its year did not have.",
+    ],
+    segments=["carrier"],
     partitions=Monthly(since="2013-01", until="2014-01"),
     tables=[flights, weather, planes, airports],
     examples=Examples(

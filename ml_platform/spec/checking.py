@@ -190,7 +190,7 @@ def check_types(pipeline: "ModelPipeline", features: dict[str, pl.DataType], whe
     examples, row = pipeline.examples, pipeline.row_schema
     read = [columns_read(to_portable(expression, name)) for name, expression in pipeline.derived]
     used = {*examples.identity, *examples.exclude, *(own for feature in pipeline.joined for own in feature.keys)}
-    used.update(*read, (gate.sliced_by for gate in pipeline.gates if gate.sliced_by))
+    used.update(*read, pipeline.compared_columns)
     if pipeline.split.group is not None:
         used.add(pipeline.split.group)
     if isinstance(examples.label, Label):
@@ -229,6 +229,18 @@ def check_gates(pipeline: "ModelPipeline", where: str) -> None:
     if twice is not None:
         raise DeclarationError(
             f"{where}.gates", f"{twice[0]} is declared twice for the same subject", remedy="Declare it once."
+        )
+
+
+def check_segments(pipeline: "ModelPipeline", where: str) -> None:
+    """The columns whose values the model card compares exist."""
+    columns = {**pipeline.row_schema, **pipeline.feature_schema}
+    unknown = next((name for name in pipeline.segments if name not in columns), None)
+    if unknown is not None:
+        raise DeclarationError(
+            f"{where}.segments",
+            f"{unknown!r} is neither input nor feature",
+            remedy=f"Use one of {', '.join(pipeline.row_schema)}.",
         )
 
 

@@ -47,6 +47,10 @@ class ModelPipeline:
         partitions: The time partitions of the examples; None: no partitions.
         owners: "team:name" or e-mail addresses.
         description: For readers.
+        purpose: What the model is for, and what for it is not: a sentence for the model card.
+        limits: What its users must know of, a sentence each, for the model card.
+        segments: Inputs or features whose values the model card compares with each other, besides those of `by=` of a
+            gate.
 
     Raises:
         DeclarationError: With the culprit and the remedy.
@@ -82,6 +86,9 @@ class ModelPipeline:
     partitions: Monthly | Weekly | Daily | Hourly | None = None
     owners: Several[str] = ()
     description: str = ""
+    purpose: str = ""
+    limits: Several[str] = ()
+    segments: Several[str] = ()
 
     def __post_init__(self) -> None:
         where = f"ModelPipeline({self.name!r})"
@@ -96,6 +103,7 @@ class ModelPipeline:
         _ = self.feature_schema  # checks every feature
         self.trainer.check(self.task, f"{where}.trainer")
         checking.check_gates(self, where)
+        checking.check_segments(self, where)
         checking.check_retrain(self, where)
 
     # -- what others ask -----------------------------------------------------------------
@@ -143,6 +151,11 @@ class ModelPipeline:
     def required_gates(self) -> dict[str, str]:
         """The key of every gate that a version must pass → its phrase. Gates that only warn are left out."""
         return {gate.key: gate.phrase for gate in self.all_gates if gate.severity == "block"}
+
+    @property
+    def compared_columns(self) -> tuple[str, ...]:
+        """The columns whose values are segments: those of gates, and `segments`."""
+        return tuple(dict.fromkeys([*(gate.sliced_by for gate in self.gates if gate.sliced_by), *self.segments]))
 
     @property
     def headline(self) -> str:

@@ -2,6 +2,7 @@
 
     lineage.nodes, lineage.edges, lineage.files            what was made from what (views)
     registry.versions, registry.verdicts, registry.promotions, registry.decisions
+    registry.model_reads                                    which version was made from which column (a view)
     <pipeline>.decisions                                    the decisions of one pipeline (a view)
 
 Rows are appended and never changed. Each table carries the number that the state gave a row, so
@@ -25,7 +26,7 @@ from ml_platform.lake.newest_row import newest_row
 from ml_platform.lake.transaction import Author, Transaction, write
 from ml_platform.naming import literal, quoted
 from ml_platform.spec.canonical import content_key
-from ml_platform.state import schema
+from ml_platform.state import reads_view, schema
 from ml_platform.state.column_types import UtcDateTime
 from ml_platform.state.database import State
 from ml_platform.state.stores import Stores
@@ -147,6 +148,7 @@ def publish(stores: Stores) -> int:
         if reads.height or not stores.lake.columns("lineage", "reads"):
             _append(tx, _READS, reads)
         _make_views(tx)
+        reads_view.make(tx)
     return appended
 
 

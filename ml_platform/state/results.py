@@ -164,12 +164,17 @@ class TrainingSetResult(Result):
 
 @dataclass(frozen=True)
 class CandidateResult(Result):
-    """The trained version and the digest of its training set; None and "" when the decision was skipped."""
+    """The trained version and the digest of its training set; None and "" when the decision was skipped.
+
+    reads: the columns that it was made from: `table`, `column`, `use`, `features` of each. Empty in records from before
+        they were kept.
+    """
 
     kind: ClassVar[str] = "candidate"
     passes_on: ClassVar[bool] = True
     candidate: int | None = None
     training_set: str = ""
+    reads: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

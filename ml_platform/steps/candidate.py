@@ -1,7 +1,7 @@
 """The candidate step: a version fitted on the training set, with its number."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from ml_platform.evaluation.candidate import Evidence
@@ -29,6 +29,7 @@ from ml_platform.steps.decision import of as decision_of
 from ml_platform.steps.training_set import SKIPPED_KEY, skipped, stored_training_set
 from ml_platform.training import fitting
 from ml_platform.training.training_set import TrainingSet
+from ml_platform.views.feature_sources import all_uses
 
 _KEPT = ("evaluations", "format", "bytes", "contract")  # of a fit, beside the metrics
 
@@ -69,7 +70,7 @@ class CandidateStep(Step):
                 version = register(ws.state, _trained(ws, pipeline, partition, author, stored))
             elif not ws.blobs.whole(version.bundle):
                 _store_again(ws, version, _trained(ws, pipeline, partition, author, stored))
-            return record(ws, author, _outcome(ws, version))
+            return record(ws, author, _outcome(ws, pipeline, version))
 
 
 def recipe_of(pipeline: ModelPipeline, training_set: str, reads: Iterable[Read] = ()) -> Recipe:
@@ -128,7 +129,7 @@ def _store_again(ws: Workspace, version: Version, again: Training) -> None:
             bundles.save(ws.blobs, early)
 
 
-def _outcome(ws: Workspace, version: Version) -> Outcome:
+def _outcome(ws: Workspace, pipeline: ModelPipeline, version: Version) -> Outcome:
     holdout: dict[str, Any] = version.metrics["holdout"]
     measured = {f"holdout {name}": value for name, value in holdout.items() if value is not None}
     shares = bundles.load(ws.blobs, version.bundle).fitted.importance()
@@ -142,5 +143,6 @@ def _outcome(ws: Workspace, version: Version) -> Outcome:
         "kilobytes": round(version.metrics["bytes"] / 1e3),
         "seconds": version.durations.get("total"),
     }
-    result = CandidateResult(version.version, version.training_set)
+    reads = tuple({**asdict(use), "features": list(use.features)} for use in all_uses(pipeline))
+    result = CandidateResult(version.version, version.training_set, reads)
     return Outcome(1, output=version.bundle, result=result, display=display)

@@ -7,11 +7,14 @@ from ml_platform.features.definition import FeatureDefinition
 from ml_platform.models import bundle as bundles
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.serving.online_store import Deployment, OnlineStore
+from ml_platform.serving.rest.pages.layout import links
 from ml_platform.serving.service_state import filled_tables
 from ml_platform.spec.declarations import Declarations
 from ml_platform.state import challenges, promotions
 from ml_platform.state.promotions import Promotion
 from ml_platform.state.versions import Version, version
+from ml_platform.views.model_card.assembled import model_card
+from ml_platform.views.model_card.page import page
 from ml_platform.views.version_card import card_of
 
 
@@ -35,6 +38,14 @@ def served_record(ws: Workspace, name: str, declared: Declarations, store: Onlin
         "data": _data(ws, deployment, store),
         "reports": f"{ws.settings.reports_url}/{name}/index.html",
     }
+
+
+def served_card(ws: Workspace, name: str, declared: Declarations, store: OnlineStore) -> tuple[int, str] | None:
+    """The version that answers for a pipeline, and the page of its card; None where there is none to show."""
+    deployment, pipeline = store.deployments().get(name), declared.pipelines.get(name)
+    if deployment is None or pipeline is None:
+        return None
+    return deployment.version, page(model_card(ws, pipeline, deployment.version), links([("Service", "/")]))
 
 
 def _promotion(ws: Workspace, served: Version) -> dict[str, Any] | None:

@@ -16,6 +16,8 @@ import ml_platform
 from ml_platform import Drift
 from ml_platform.cli.report_server import ReportServer
 from ml_platform.monitoring.report_worker import worker
+from ml_platform.views.model_card.assembled import model_card
+from ml_platform.views.model_card.page import page as card_page
 from ml_platform.views.report_index import index_page, reports
 from ml_platform.views.version_card import card_of
 from ml_platform_tests.declarations import hostile_trips
@@ -98,6 +100,17 @@ def test_a_notebook_and_a_card_in_a_browser_run_nothing_of_the_data(
     page.wait("document.querySelector('img[src^=\"data:\"]')?.naturalWidth")
     assert page.value("document.title") == "notebook"
     assert "onerror" in page.text()
+
+
+def test_a_model_card_in_a_browser_runs_nothing_of_the_data_and_fits_a_phone(
+    reported: World, page: browser.Page, tmp_path: Path
+) -> None:
+    file = tmp_path / "card.html"
+    file.write_text(card_page(model_card(reported.ws, reported.pipeline, 1)))
+    page.resize(390, 844)
+    _opened(page, file.as_uri(), "document.querySelectorAll('img[src^=\"data:\"]').length > 1")
+    assert page.value("document.documentElement.scrollWidth") <= 390
+    assert page.value("[...document.images].every(one => one.id === 'probe' || one.naturalWidth > 0)")
 
 
 def test_a_terminal_shows_it_and_keeps_its_title(reported: World, tmp_path: Path) -> None:

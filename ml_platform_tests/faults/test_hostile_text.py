@@ -19,8 +19,6 @@ import pytest
 from ml_platform.cli.output import alarm, complain, emit_lines, emit_table, note, say
 from ml_platform.errors import DeclarationError
 from ml_platform.escaping import NO_SCRIPT, one_line, policy_of, printable
-from ml_platform.evaluation.card import model_card
-from ml_platform.evaluation.intervals import Interval
 from ml_platform.monitoring.channels import line, message
 from ml_platform.monitoring.report_heading import Figure, heading
 from ml_platform.orchestration import prose
@@ -35,10 +33,14 @@ from ml_platform.plots.series import pairs, series
 from ml_platform.quality.checks import CheckResult
 from ml_platform.runtime.workspace import Outcome
 from ml_platform.spec.declarations import Broken
-from ml_platform.state import alerts, ledger, verdicts, versions
+from ml_platform.state import alerts, ledger
 from ml_platform.steps.all_steps import STEPS
+from ml_platform.views.model_card import json_form
+from ml_platform.views.model_card.assembled import model_card
+from ml_platform.views.model_card.card import Change, Limit
+from ml_platform.views.model_card.markdown import markdown
+from ml_platform.views.model_card.page import page as card_page
 from ml_platform.views.report_index import index_page, overview_page
-from ml_platform.views.version_card import card_of
 from ml_platform_tests import scenario
 from ml_platform_tests.cli.terminal import invoke
 from ml_platform_tests.declarations import hostile_trips
@@ -208,24 +210,43 @@ def test_pages_of_the_platform_show_it_as_text_and_run_no_script(opened: World) 
         assert html is head or policy_of(html) == NO_SCRIPT
 
 
-def test_a_model_card_shows_names_values_reasons_and_owners_as_text(opened: World) -> None:
-    version, state = versions.version(opened.ws.state, NAME, 1), opened.ws.state
-    card = model_card(
-        replace(version, parameters={HOSTILE: HOSTILE}, environment={HOSTILE: HOSTILE}, run_id=HOSTILE),
+def test_a_model_card_shows_names_values_reasons_and_owners_as_text_in_all_forms(opened: World) -> None:
+    real = model_card(opened.ws, opened.pipeline, 1)
+    assert any("<script>" in one.segment for one in real.gates)  # a category of the data itself
+    assert real.comparison is not None and any("<script>" in one.segment for one in real.comparison.segments)
+    moment = datetime(2024, 1, 1, tzinfo=UTC)
+    card = replace(
+        real,
         description=HOSTILE,
-        owners=[HOSTILE],
-        metrics={HOSTILE: Interval(0.5, 0.4, 0.6)},
-        verdicts=[replace(one, detail=HOSTILE, gate=HOSTILE) for one in verdicts.of(state, NAME, 1)],
-        features={HOSTILE: datetime(2024, 1, 1, tzinfo=UTC)},
-        importance={HOSTILE: 1.0},
-        data=[HOSTILE],
+        purpose=HOSTILE,
+        owners=(HOSTILE,),
+        target=replace(real.target, label=HOSTILE, classes=(HOSTILE,)),
+        training=replace(
+            real.training,
+            run_id=HOSTILE,
+            decision=HOSTILE,
+            parameters={HOSTILE: HOSTILE},
+            environment={HOSTILE: HOSTILE},
+        ),
+        failed_checks=(HOSTILE,),
+        features=tuple(replace(one, name=HOSTILE, tables=(HOSTILE,)) for one in real.features),
+        metrics=tuple(replace(one, name=HOSTILE) for one in real.metrics),
+        gates=tuple(replace(one, gate=HOSTILE, segment=one.segment and HOSTILE, detail=HOSTILE) for one in real.gates),
+        limits=(Limit("declared", HOSTILE),),
+        changes=(Change("promoted", moment, HOSTILE, HOSTILE, HOSTILE),),
     )
-    page = markdown_page(card)
-    assert page.text.count(one_line(HOSTILE)) > 12
-    assert "em" not in page.tags and "img" not in page.tags
-    assert HOSTILE.replace("\n", " ")[:30] in page.text
-    assert any("<script>" in one.slice for one in verdicts.of(state, NAME, 1))  # a category of the data itself
-    markdown_page(card_of(opened.ws, opened.pipeline, 1))
+    shown = markdown_page(markdown(card))
+    assert shown.text.count(one_line(HOSTILE)) > 12
+    assert "em" not in shown.tags and "img" not in shown.tags
+    markdown_page(markdown(real))
+    for one in (card, real):
+        html = card_page(one)
+        opened_page = Page(html)
+        opened_page.assert_runs_nothing()
+        assert "script" not in opened_page.tags and policy_of(html) == NO_SCRIPT
+        assert_printed(opened_page.text)
+        assert HOSTILE in texts_of(json_form.as_values(card)) and json_form.from_json(json_form.as_json(one)) == one
+    assert Page(card_page(card)).text.count(printable(HOSTILE)) > 12
 
 
 def test_a_broken_declaration_is_described_as_text() -> None:

@@ -50,6 +50,13 @@ def test_versions_come_with_their_gates_and_metrics(trip_delay: Pipeline) -> Non
     assert versions["holdout_roc_auc"].is_between(0.5, 1).all()
 
 
+def test_a_card_is_shown_as_markdown_and_has_all_its_forms(trip_delay: Pipeline) -> None:
+    card = trip_delay.card(2)
+    assert card._repr_markdown_() == card.markdown and card.markdown.startswith("# trip_delay@2\n")
+    assert card.html.startswith("<!DOCTYPE html>") and card.json["version"] == card.values.version == 2
+    assert set(card.segments["segment"]) == {"old town", "harbour", "hill"} and set(card.gaps["column"]) == {"zone"}
+
+
 def test_the_champion_is_the_version_that_serves(trip_delay: Pipeline) -> None:
     champion = trip_delay.champion
     assert champion is not None and champion.name == "trip_delay@2"

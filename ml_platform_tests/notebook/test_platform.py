@@ -150,3 +150,13 @@ def test_a_pipeline_that_never_ran_is_empty_and_says_so(platform: Platform) -> N
     with pytest.raises(NotFoundError, match=r"no table 'churn\.features'"):
         churn.features()
     assert repr(churn) == "churn: 0 partitions, 0 versions, no champion"
+
+
+def test_uses_lists_who_reads_a_column_or_a_feature(platform: Platform) -> None:
+    used = platform.uses("traffic.jam")
+    assert used.select("role", "version", "use").rows() == [
+        ("declared", None, "value"),
+        ("champion", 2, "value"),
+        ("version", 1, "value"),
+    ]
+    assert platform.uses(feature="traffic__jam")["features"].explode().unique().to_list() == ["traffic__jam"]

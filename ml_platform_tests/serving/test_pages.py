@@ -1,8 +1,10 @@
 """The pages of the service: what is true of it, for people, with nothing that an unfriendly text could run."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from ml_platform.serving.rest.canary_request import CanaryCounts
+from ml_platform.serving.rest.card_pages import CardPages, read
 from ml_platform.serving.rest.metrics import Metrics
 from ml_platform.serving.rest.pages.api import api_page
 from ml_platform.serving.rest.pages.card import card_page
@@ -83,3 +85,21 @@ def test_figures_are_those_that_were_counted() -> None:
     assert mine.shadows == {"failed": 3} and mine.statuses["weather__status"] == {"ok": 2}
     assert (mine.ages["weather__status"].count, mine.ages["weather__status"].seconds) == (2, 180.0)
     assert (mine.stages["features"].bound(0.5), mine.stages["log"].bound(0.95)) == (0.0005, 0.0002)
+
+
+def test_the_page_of_a_card_is_made_once_for_a_mark_and_only_that_of_the_newest_version_stays(tmp_path: Path) -> None:
+    asked: list[str] = []
+    answers: list[tuple[int, str] | None] = [None, (7, "<p>seven</p>"), (8, "<p>eight</p>")]
+
+    def look_up(pipeline: str) -> tuple[int, str] | None:
+        asked.append(pipeline)
+        return answers[min(len(asked), len(answers)) - 1]
+
+    pages = CardPages(tmp_path, look_up)
+    for mark in (1, 1, 2, 2):
+        pages.publish("trips", mark)
+    assert asked == ["trips", "trips"] and read(tmp_path, "trips", 7) == "<p>seven</p>"
+    (tmp_path / "cards" / "trips_again@7.html").write_text("another pipeline's")
+    pages.publish("trips", 3)
+    assert (read(tmp_path, "trips", 7), read(tmp_path, "trips", 8)) == (None, "<p>eight</p>")
+    assert read(tmp_path, "trips_again", 7) == "another pipeline's"

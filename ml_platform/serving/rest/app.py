@@ -46,6 +46,7 @@ def create_app(
     filling_faults: Callable[[], Mapping[str, str]],
     more: MoreRoutes | None = None,
     records: Callable[[], Mapping[str, Any]] = dict,
+    card_page_of: Callable[[str, int], str | None] = lambda pipeline, version: None,
 ) -> FastAPI:
     """The application of one worker.
 
@@ -56,6 +57,7 @@ def create_app(
         filling_faults: Those of the supervisor.
         more: Further routes.
         records: What is on record of the versions that answer (`version_records.read`).
+        card_page_of: The page of the card of a pipeline's version, once it is made (`card_pages.read`).
     """
 
     @asynccontextmanager
@@ -169,7 +171,16 @@ def create_app(
     def started_at() -> str | None:
         return records().get("started_at")
 
-    add_pages(app, service, access, faults=all_faults, models=models, started=started_at, description=description)
+    add_pages(
+        app,
+        service,
+        access,
+        faults=all_faults,
+        models=models,
+        started=started_at,
+        description=description,
+        card_page_of=card_page_of,
+    )
     return app
 
 

@@ -12,6 +12,7 @@ from ml_platform.serving.online_store import OnlineStore
 from ml_platform.serving.opening_store import open_store
 from ml_platform.serving.rest import filling_faults
 from ml_platform.serving.rest.canary_watch import CanaryWatch
+from ml_platform.serving.rest.card_pages import CardPages
 from ml_platform.serving.rest.faults import Faults
 from ml_platform.serving.rest.filler import Filler
 from ml_platform.serving.rest.folders import logs_folder
@@ -37,6 +38,7 @@ class Supervisor:
         declared: The pipelines that load, by name: their tables may take events.
         declared_by: `module:name` of the function that gives them to workers.
         look_up: What is on record of a pipeline, for the pages of the service, over its online store.
+        card_page: The version of a pipeline that answers, by its online store, and the page of its model card.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Supervisor:
         declared: Mapping[str, ModelPipeline] = MappingProxyType({}),
         declared_by: str = "",
         look_up: Callable[[str, OnlineStore], Mapping[str, Any]] | None = None,
+        card_page: Callable[[str, OnlineStore], tuple[int, str] | None] | None = None,
     ) -> None:
         self._stores, self._pipelines = stores, pipelines
         self._online = stores.settings.online
@@ -64,6 +67,7 @@ class Supervisor:
         self._version_records = (
             VersionRecords(self._online, lambda name: look_up(name, self._store)) if look_up else None
         )
+        self._card_pages = CardPages(self._online, lambda name: card_page(name, self._store)) if card_page else None
         self._workers = Workers(workers, self._command, [listener.socket.fileno()], report)
 
     def __enter__(self) -> Self:
@@ -96,6 +100,7 @@ class Supervisor:
             self._filler.deploy_filled()
         self._publish_records()
         self._publish_faults()
+        self._publish_cards()
         self._workers.restart()
         self._metrics.keep_alive(self._workers.pids)
         if time.monotonic() - self._last_move >= _MOVE_INTERVAL:
@@ -127,6 +132,19 @@ class Supervisor:
                 self._version_records.publish(name, self._filler.marks(name))
                 self._faults.passed(what)
             except Exception as error:  # of any library: the pages say less, and the champion answers
+                interrupts.stop_if_arrived()
+                self._faults.note(what, error)
+
+    def _publish_cards(self) -> None:
+        """Make the pages of model cards that are out of date. Nobody waits for them: requests are answered already."""
+        if self._card_pages is None or not self.listens:
+            return
+        for name in self._pipelines:
+            what = f"model card of {name}"
+            try:
+                self._card_pages.publish(name, self._filler.marks(name))
+                self._faults.passed(what)
+            except Exception as error:  # of any library: the page shows the card that is stored with the version
                 interrupts.stop_if_arrived()
                 self._faults.note(what, error)
 

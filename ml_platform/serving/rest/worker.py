@@ -35,7 +35,7 @@ def main() -> None:
     from ml_platform.lake.blobs import Blobs
     from ml_platform.serving.logged_predictions import LoggedPredictions
     from ml_platform.serving.opening_store import open_store
-    from ml_platform.serving.rest import filling_faults, version_records
+    from ml_platform.serving.rest import card_pages, filling_faults, version_records
     from ml_platform.serving.rest.access import Access
     from ml_platform.serving.rest.app import create_app
     from ml_platform.serving.rest.event_routes import EventRoutes
@@ -58,6 +58,7 @@ def main() -> None:
         filling_faults=partial(filling_faults.read, settings.online),
         more=EventRoutes(events, LoggedPredictions(settings, logs)),
         records=partial(version_records.read, settings.online),
+        card_page_of=partial(card_pages.read, settings.online),
     )
     server = server_of(app, certificate, certificate_key)
     threading.Thread(target=_stop_with_supervisor, args=(lifeline, server), name="supervisor", daemon=True).start()

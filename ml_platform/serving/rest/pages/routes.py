@@ -36,6 +36,7 @@ def add_pages(
     models: Callable[[], list[Mapping[str, Any]]],
     started: Callable[[], str | None],
     description: Callable[[], Awaitable[Mapping[str, Any]]],
+    card_page_of: Callable[[str, int], str | None],
 ) -> None:
     """Add them.
 
@@ -47,6 +48,7 @@ def add_pages(
         models: What `GET …/model` answers, of each pipeline.
         started: When the service started; None: not on record.
         description: The document of OpenAPI.
+        card_page_of: The page of the card of a pipeline's version; None before it is made.
     """
 
     @app.get("/", **route("The service as a page", None, READ_REFUSALS) | _HTML)
@@ -70,6 +72,9 @@ def add_pages(
         access.require(request, "read", by_browser=True)
         served_version(service, name)
         (model,) = [one for one in models() if one["pipeline"] == name]
+        whole = await run_in_threadpool(card_page_of, name, model["version"])
+        if whole is not None:
+            return HTMLResponse(whole, headers=_HEADERS)
         if model["card"] is None:
             remedy = "`ml-platform models` shows it where the declaration loads."
             raise RequestRefused(404, "The version that answers has no model card on record.", remedy, name)
