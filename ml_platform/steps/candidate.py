@@ -16,7 +16,7 @@ from ml_platform.models.predictor import Predictor
 from ml_platform.models.registry import trainer_of
 from ml_platform.models.training_data import part
 from ml_platform.plots.importance import importance as importance_plot
-from ml_platform.runtime import reading
+from ml_platform.runtime import progress, reading
 from ml_platform.runtime.display import drawn
 from ml_platform.runtime.step import Asset, Step, own
 from ml_platform.runtime.workspace import Outcome, Workspace, record
@@ -29,6 +29,7 @@ from ml_platform.steps.decision import of as decision_of
 from ml_platform.steps.training_set import SKIPPED_KEY, skipped, stored_training_set
 from ml_platform.training import fitting
 from ml_platform.training.training_set import TrainingSet
+from ml_platform.tuning import fitting as tuned_fitting
 
 _KEPT = ("evaluations", "format", "bytes", "contract")  # of a fit, beside the metrics
 
@@ -90,9 +91,7 @@ def version_of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Versio
 
 
 def _trained(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author, stored: TrainingSet) -> Training:
-    fitted = fitting.make(
-        ws.blobs, pipeline, stored, FeatureDefinition.of(pipeline).to_json(), threads=ws.settings.threads
-    )
+    fitted = tuned_fitting.make(ws, pipeline, stored, progress.stage)
     if Evidence.REPRODUCTION in evidence_for(pipeline.all_gates):
         begin_to_train_again(ws.blobs, stored.digest, fitted.digest)  # while the holdout is scored here
     holdout = part(ws.blobs.path(stored.digest), "holdout", [*pipeline.model_columns, "_label"])
