@@ -30,6 +30,7 @@ from ml_platform.cli import (
     runs,
     serving,
     tracing,
+    trials,
     trying,
 )
 from ml_platform.cli.output import complain, say
@@ -61,6 +62,7 @@ _GROUPS = (
     challenging,
     trying,
     runs,
+    trials,
     maintaining,
 )
 for module in (*_GROUPS, backing_up):

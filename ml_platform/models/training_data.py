@@ -58,7 +58,9 @@ class TrainingData:
     def halves(self) -> tuple["TrainingData", "TrainingData"]:
         """The training set with the earlier half of its validation part, and with the later half."""
         stored = pl.scan_parquet(self.path, row_index_name=_INDEX)
-        rows = stored.filter(pl.col(self.part_column) == "validation").select(_INDEX).collect(engine="streaming")[_INDEX]
+        rows = (
+            stored.filter(pl.col(self.part_column) == "validation").select(_INDEX).collect(engine="streaming")[_INDEX]
+        )
         middle = int(rows[len(rows) // 2]) if len(rows) else 0
         return replace(self, validation=(0, middle)), replace(self, validation=(middle, sys.maxsize))
 

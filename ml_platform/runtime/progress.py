@@ -1,6 +1,7 @@
-"""Reports progress and alerts of the current thread to a listener."""
+"""Reports progress, stages of long steps and alerts of the current thread to a listener."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 Listener = Callable[[str, str], None]  # asset, partition
@@ -35,6 +36,23 @@ def stage(text: str) -> None:
     hearer = _hearer.get()
     if hearer is not None:
         hearer(text)
+
+
+@contextmanager
+def stages_heard(hearer: Hearer) -> Iterator[None]:
+    """Call `hearer`, too, with what the steps of this thread do in the body."""
+    before = _hearer.get()
+
+    def both(text: str) -> None:
+        hearer(text)
+        if before is not None:
+            before(text)
+
+    token = _hearer.set(both)
+    try:
+        yield
+    finally:
+        _hearer.reset(token)
 
 
 def alarm() -> Alarm | None:

@@ -46,8 +46,9 @@ class SearchedTrainer(TrainerWord):
 
     @property
     def declared_values(self) -> dict[str, Any]:
-        """The declared values of the parameters of the space; None for one that is not declared."""
-        return {path: value_at(self.trainer, path)[0] for path in sorted(self.space)}
+        """The declared values of the parameters of the space, of those that are declared."""
+        values = {path: value_at(self.trainer, path) for path in sorted(self.space)}
+        return {path: value for path, (value, is_declared) in values.items() if is_declared}
 
     def check(self, task: Task, where: str) -> None:
         """As the trainer; and the metric must be one of the task."""

@@ -117,9 +117,7 @@ def end(
     state: State, search: Search, status: SearchStatus, *, ended_by: str = "", best: int | None = None, error: str = ""
 ) -> Search:
     """Put the end of a search on record."""
-    ended = replace(
-        search, status=status, ended_by=ended_by, best=best, error=error, ended_at=datetime.now(UTC)
-    )
+    ended = replace(search, status=status, ended_by=ended_by, best=best, error=error, ended_at=datetime.now(UTC))
     changed = ("status", "ended_by", "best", "error", "ended_at", "importance")
     values = {name: getattr(ended, name) for name in changed}
     _update(state, search.id, **{**values, "importance": _json(ended.importance)})
@@ -154,7 +152,9 @@ def search(state: State, number: int) -> Search:
 def of(state: State, pipeline: str | None = None) -> list[Search]:
     """The searches of a pipeline, or all, newest first."""
     chosen = select(*(table.c[name] for name in _COLUMNS)).order_by(table.c.id.desc())
-    return [_search(row) for row in state.rows(chosen if pipeline is None else chosen.where(table.c.pipeline == pipeline))]
+    return [
+        _search(row) for row in state.rows(chosen if pipeline is None else chosen.where(table.c.pipeline == pipeline))
+    ]
 
 
 def trials(state: State, search: int) -> list[Trial]:

@@ -26,6 +26,7 @@ from ml_platform.state.results import CandidateResult
 from ml_platform.state.versions import Training, Version, by_key, register
 from ml_platform.steps.background_training import begin_to_train_again, cancelled_on_error
 from ml_platform.steps.decision import of as decision_of
+from ml_platform.steps.search_display import search_display
 from ml_platform.steps.training_set import SKIPPED_KEY, skipped, stored_training_set
 from ml_platform.training import fitting
 from ml_platform.training.training_set import TrainingSet
@@ -70,7 +71,7 @@ class CandidateStep(Step):
                 version = register(ws.state, _trained(ws, pipeline, partition, author, stored))
             elif not ws.blobs.whole(version.bundle):
                 _store_again(ws, version, _trained(ws, pipeline, partition, author, stored))
-            return record(ws, author, _outcome(ws, version))
+            return record(ws, author, _outcome(ws, pipeline, version))
 
 
 def recipe_of(pipeline: ModelPipeline, training_set: str, reads: Iterable[Read] = ()) -> Recipe:
@@ -127,7 +128,7 @@ def _store_again(ws: Workspace, version: Version, again: Training) -> None:
             bundles.save(ws.blobs, early)
 
 
-def _outcome(ws: Workspace, version: Version) -> Outcome:
+def _outcome(ws: Workspace, pipeline: ModelPipeline, version: Version) -> Outcome:
     holdout: dict[str, Any] = version.metrics["holdout"]
     measured = {f"holdout {name}": value for name, value in holdout.items() if value is not None}
     shares = bundles.load(ws.blobs, version.bundle).fitted.importance()
@@ -140,6 +141,7 @@ def _outcome(ws: Workspace, version: Version) -> Outcome:
         "trained in run": {"run": version.run_id},
         "kilobytes": round(version.metrics["bytes"] / 1e3),
         "seconds": version.durations.get("total"),
+        **search_display(ws, pipeline, version.training_set),
     }
     result = CandidateResult(version.version, version.training_set)
     return Outcome(1, output=version.bundle, result=result, display=display)

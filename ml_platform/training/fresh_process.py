@@ -41,9 +41,7 @@ def answered_by_a_fork(question: dict[str, Any], work: Callable[..., dict[str, A
     return {"ended": f"ended with code {code}", "last_line": last_line, "signal": -code if code < 0 else None}
 
 
-def _answer_and_exit(
-    question: dict[str, Any], work: Callable[..., dict[str, Any]], writing: int, errors: int
-) -> None:
+def _answer_and_exit(question: dict[str, Any], work: Callable[..., dict[str, Any]], writing: int, errors: int) -> None:
     """In the fork: never returns, so that nothing of the forking process goes on here."""
     code = 1
     try:

@@ -72,9 +72,7 @@ def _latency(gate: Latency, candidate: Candidate) -> Constraint:
     return Constraint(gate.phrase, least, 0.0, f"{measured}. Ignored: a busy machine could explain it.")
 
 
-def _candidate(
-    data: FoldedData, fold: str, bundle: Bundle, scores: npt.NDArray[Any], *, train: bool
-) -> Candidate:
+def _candidate(data: FoldedData, fold: str, bundle: Bundle, scores: npt.NDArray[Any], *, train: bool) -> Candidate:
     predictor = Predictor(bundle, threads=data.threads)
     stored = pl.scan_parquet(data.file)
 

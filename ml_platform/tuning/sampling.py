@@ -1,7 +1,7 @@
 """What Optuna does for a search: it suggests trials, ends bad ones early and says which parameters mattered.
 
-Nothing is kept in Optuna. For each trial a fresh study is filled with the finished ones on record, and its sampler has a
-seed of the trial's own. So a search that was killed suggests what it would have suggested. Every argument on which a
+Nothing is kept in Optuna. For each trial a fresh study is filled with the finished ones on record, and its sampler has
+a seed of the trial's own. So a search that was killed suggests what it would have suggested. Every argument on which a
 suggestion depends is given, because Optuna's defaults change between versions.
 """
 
@@ -16,13 +16,7 @@ from ml_platform.spec.search_space import Dimension, FloatRange, IntRange, same
 from ml_platform.spec.searched_trainers import AnySearched, Tuned
 from ml_platform.state.searches import Trial
 
-TPE = {
-    "n_startup_trials": 10,
-    "n_ei_candidates": 24,
-    "multivariate": True,
-    "group": False,
-    "constant_liar": False,
-}
+TPE = {"n_startup_trials": 10, "n_ei_candidates": 24, "multivariate": True, "group": False, "constant_liar": False}
 MEDIAN = {"n_startup_trials": 5, "n_warmup_steps": 0, "interval_steps": 1, "n_min_trials": 5}
 _IMPORTANCE_FROM = 10  # finished trials
 
@@ -108,7 +102,7 @@ def importance(declared: AnySearched, metric: str, finished: Sequence[Trial]) ->
 
 def is_inside(space: Mapping[str, Dimension], trial: Trial) -> bool:
     """Whether the parameters of a trial are in the space; those of a grid, which has none, always."""
-    return all(dimension.has(trial.parameters.get(path)) for path, dimension in space.items())
+    return all(path in trial.parameters and dimension.has(trial.parameters[path]) for path, dimension in space.items())
 
 
 def _sampler(declared: AnySearched, number: int) -> Any:

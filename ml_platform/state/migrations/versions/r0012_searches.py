@@ -43,8 +43,6 @@ def upgrade() -> None:
         sa.Column("seconds", sa.Double(), nullable=False),
         sa.Column("recorded_at", UtcDateTime(), nullable=False),
         sa.CheckConstraint("status IN ('done', 'pruned', 'failed')", name=op.f("ck_trials_status")),
-        sa.ForeignKeyConstraint(
-            ["search_id"], ["searches.id"], name=op.f("fk_trials_search_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["search_id"], ["searches.id"], name=op.f("fk_trials_search_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("search_id", "number", name=op.f("pk_trials")),
     )
