@@ -74,13 +74,10 @@ def in_words(comparison: Mapping[str, Any]) -> str:
     if "difference" not in comparison:
         if comparison.get("why"):
             return f"Not compared on the holdout. {comparison['why']}"
-        chosen = comparison.get("conclusion") == "the declared parameters were chosen"
-        return (
-            "The declared parameters were chosen: no trial was better on the folds." if chosen else "Not compared yet."
-        )
-    shown = {"better": "Shown better", "worse": "Shown worse"}.get(
-        comparison["conclusion"], "Not shown better or worse"
-    )
+        if not comparison:
+            return "Not compared yet."
+        return "The declared parameters were chosen: no trial was better on the folds."
+    shown = {"better": "Shown better", "worse": "Shown worse"}.get(comparison["conclusion"], "No difference shown")
     return (
         f"{shown} on {counted(comparison['rows'], 'row')} of the holdout: {comparison['metric']} better by "
         f"{comparison['difference']:.4g} (95 % interval: {comparison['low']:.4g} to {comparison['high']:.4g})."

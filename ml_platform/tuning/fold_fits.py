@@ -93,7 +93,7 @@ def _how_it_ended(answer: Mapping[str, Any]) -> str:
     if number == signal.SIGKILL:
         return "Its process was killed (SIGKILL), as the system does when memory runs out."
     if number is not None:
-        return f"Its process crashed ({signal.Signals(number).name})."
+        return f"Its process was ended by {signal.Signals(number).name}."
     return f"Its process {answer['ended']}: {answer['last_line'] or 'nothing was printed'}"
 
 

@@ -85,7 +85,7 @@ def _by_time(
     at = pl.col(str(pipeline.examples.at))
     length = timedelta(microseconds=microseconds(str(pipeline.split.validation)))
     end = training_set.decided_at - timedelta(microseconds=microseconds(str(pipeline.split.holdout)))
-    parts, spans = [], []
+    parts, spans = list[pl.Expr](), list[tuple[str, str]]()
     for back in range(wanted - 1, -1, -1):
         last = end - back * length
         first = last - length

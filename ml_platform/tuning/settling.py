@@ -1,4 +1,4 @@
-"""From a declared trainer to one without a search: every searched trainer is replaced by what its search chose (S62)."""
+"""From a declared trainer to one without a search: every search is replaced by what it chose (S62)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -63,8 +63,12 @@ def replaced(trainer: DeclaredTrainer, choice: Callable[[AnySearched], DeclaredT
     if isinstance(trainer, Tuned | Grid):
         return choice(trainer)
     if isinstance(trainer, Choose):
-        return replace(trainer, trainers=tuple(replaced(one, choice) for one in trainer.trainers))
-    return replace(trainer, trainer=replaced(trainer.trainer, choice)) if isinstance(trainer, Calibrated) else trainer
+        chosen: list[Any] = [replaced(one, choice) for one in trainer.trainers]
+        return replace(trainer, trainers=chosen)
+    if isinstance(trainer, Calibrated):
+        inner: Any = replaced(trainer.trainer, choice)
+        return replace(trainer, trainer=inner)
+    return trainer
 
 
 def search_key(pipeline: ModelPipeline, declared: AnySearched, training_set: str) -> str:

@@ -14,7 +14,8 @@ from ml_platform.errors import PlatformError
 from ml_platform.training.fresh_process import answered_by_a_fork
 
 BUNDLE, SCORES = "fold.bundle", "scores.npy"
-_FIRST_TO_GO = "1000"  # the highest score by which Linux chooses what to end when memory is short
+_RANK = Path("/proc/self/oom_score_adj")  # by which Linux chooses what to end when memory is short
+_FIRST_TO_GO = "1000"  # the highest rank
 
 
 def fitted(question: dict[str, Any]) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def fitted(question: dict[str, Any]) -> dict[str, Any]:
     from ml_platform.models.training_data import TrainingData
 
     with suppress(OSError):  # no Linux, or not allowed: the system chooses by itself
-        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
+        _RANK.write_text(_FIRST_TO_GO)
     columns, folder = dict(question["columns"]), Path(question["folder"])
     data = TrainingData(Path(question["data"]), question["task"], columns, part_column=question["fold"])
     try:
