@@ -148,7 +148,7 @@ class Grid(SearchedTrainer):
         DeclarationError: For an unknown parameter, a value that the trainer refuses, and over 10,000 combinations.
 
     >>> from ml_platform import LightGBM
-    >>> Grid(LightGBM(), {"num_leaves": [15, 31], "learning_rate": [0.05, 0.1]}).wanted
+    >>> Grid(LightGBM(num_leaves=7), {"num_leaves": [15, 31], "learning_rate": [0.05, 0.1]}).wanted
     5
     """
 

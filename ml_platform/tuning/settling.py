@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
@@ -141,8 +139,9 @@ def _go_on(
     search: Search,
     tell: Tell,
 ) -> Search:
-    with TemporaryDirectory(prefix="ml_platform_search_") as folder:
-        folded = Path(folder) / "folded.parquet"
+    with stores.blobs.writing() as folder:
+        folder.mkdir()
+        folded = folder / "folded.parquet"
         stored = stores.blobs.get(training_set.digest)
         folds = write_folds(stores.lake, pipeline, training_set, stored, declared.folds, folded)
         searches.keep_folds(stores.state, search.id, [fold.to_json() for fold in folds])

@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 from ml_platform import Calibrated, Choose, FloatRange, Grid, IntRange, LightGBM, Linear, Tuned
 from ml_platform.cli.main import app
-from ml_platform.lake.shown_blobs import ShownBlob
 from ml_platform.models.bundle import load
 from ml_platform.spec.composed_trainers import DeclaredTrainer
 from ml_platform.state import attached, ledger, searches, verdicts, versions
@@ -25,10 +24,10 @@ _LEAVES = LightGBM(num_leaves=3, rounds=10, min_data_in_leaf=10)
 TUNED = Tuned(_LEAVES, {"num_leaves": IntRange(3, 15), "learning_rate": FloatRange(0.05, 0.4)}, trials=4, folds=2)
 
 
-@pytest.fixture
-def trained(tmp_path: Path) -> Iterator[World]:
-    one = world(tmp_path / "data", scenario.trips(trainer=TUNED), pictures=True)
-    one.land_trips("2024-01")
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    one = world(tmp_path_factory.mktemp("tuned") / "data", scenario.trips(trainer=TUNED), pictures=True)
+    one.land_trips("2024-01", "2024-02")
     one.run()
     yield one
     one.close()
@@ -57,7 +56,7 @@ def test_a_tuned_pipeline_is_searched_once_reproduced_from_what_was_chosen_and_p
     display = ledger.details(state, _candidate(trained)).display
     assert display["search"].startswith(f"number 1: trial {search.best} of 4 trials was chosen")
     assert "holdout" in display["search on the holdout"] or "declared" in display["search on the holdout"]
-    assert ShownBlob.of(display["search trials"]) is not None if hasattr(ShownBlob, "of") else True
+    assert set(display) >= {"search trials", "search parameters"}
     assert "| chosen by |" in card_of(trained.ws, trained.pipeline, 1)
 
     monkeypatch.setattr(FoldedData, "fit", _no_fit)
@@ -91,8 +90,7 @@ def test_the_commands_show_searches_and_trials(trained: World, tmp_path: Path, m
     assert len(full["list"]) == 4 and full["settings"]["sampler"]["n_startup_trials"] == 10
     with pytest.raises(Exception, match="'first' is no search"):
         run(app, ["trials", "show", "first"], catch_exceptions=False, standalone_mode=False)
-    with pytest.raises(Exception, match="Search 1 is done"):
-        run(app, ["trials", "take", "1"], catch_exceptions=False, standalone_mode=False)
+    assert run(app, ["trials", "take", "1"]).exit_code == 1
 
 
 @pytest.mark.slow
@@ -106,7 +104,7 @@ def test_the_commands_show_searches_and_trials(trained: World, tmp_path: Path, m
 )
 def test_composed_trainers_are_searched_for_where_they_hold_a_search(trainer: DeclaredTrainer, tmp_path: Path) -> None:
     one = world(tmp_path / "data", scenario.trips(trainer=trainer))
-    one.land_trips("2024-01")
+    one.land_trips("2024-01", "2024-02")
     one.run()
     judged = [verdict for verdict in verdicts.of(one.ws.state, "trip_delay", 1) if not verdict.slice]
     assert [verdict.detail for verdict in judged if not verdict.passed] == []
