@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from ml_platform.spec.pipeline import ModelPipeline
     from ml_platform.spec.plausibility import Plausible
     from ml_platform.spec.scikit_learn import ScikitLearn
+    from ml_platform.spec.search_space import FloatRange, IntRange, OneOf
+    from ml_platform.spec.searched_trainers import Grid, Tuned
     from ml_platform.spec.sources import Files, Frames, Objects, Sql
     from ml_platform.spec.tables import Table
     from ml_platform.spec.training import LightGBM, Linear, Retrain, Split, XGBoost
@@ -64,6 +66,8 @@ _HOMES = {
     "spec.pipeline": ("ModelPipeline",),
     "spec.plausibility": ("Plausible",),
     "spec.scikit_learn": ("ScikitLearn",),
+    "spec.search_space": ("FloatRange", "IntRange", "OneOf"),
+    "spec.searched_trainers": ("Grid", "Tuned"),
     "spec.sources": ("Files", "Frames", "Objects", "Sql"),
     "spec.tables": ("Table",),
     "spec.training": ("LightGBM", "Linear", "Retrain", "Split", "XGBoost"),
@@ -80,8 +84,11 @@ __all__ = [
     "Drift",
     "Examples",
     "Files",
+    "FloatRange",
     "Frames",
+    "Grid",
     "Hourly",
+    "IntRange",
     "Label",
     "LakeDuckDB",
     "LakeIOManager",
@@ -97,6 +104,7 @@ __all__ = [
     "NoWorseThanBaseline",
     "NoWorseThanChampion",
     "Objects",
+    "OneOf",
     "OverfitGap",
     "Parity",
     "PipelineComponent",
@@ -111,6 +119,7 @@ __all__ = [
     "Sql",
     "Table",
     "TimeSince",
+    "Tuned",
     "Watermark",
     "Weekly",
     "Window",

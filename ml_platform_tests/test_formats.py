@@ -28,6 +28,7 @@ NUMBERS = {
         "lake/backup_lists.FORMAT": 1,
         "lake/lake_format.FORMAT": 1,
         "models/bundle.FORMAT": 2,
+        "models/searched.CODE_VERSION": 1,
         "quality/profile.PROFILE_VERSION": 2,
         "sources/scan.READER_VERSION": 1,
         "steps/champion.CODE_VERSION": 1,

@@ -31,6 +31,7 @@ from ml_platform.cli import (
     runs,
     serving,
     tracing,
+    trials,
     trying,
 )
 from ml_platform.cli.output import complain, say
@@ -63,6 +64,7 @@ _GROUPS = (
     challenging,
     trying,
     runs,
+    trials,
     maintaining,
 )
 for module in (*_GROUPS, backing_up):

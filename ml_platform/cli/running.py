@@ -240,6 +240,11 @@ def run_pipeline(
             note(f"Waiting for another run of the same assets: {active} Ctrl-C ends this command and not that run.")
             progress.update(task, description="waiting for another run")
 
+        def stage(text: str) -> None:
+            progress.update(task, description=f"{pipeline.name}: {text}")
+            if not live and not quiet:
+                note(f"{pipeline.name}: {text}")
+
         waited = True
         while waited:
             waited = False
@@ -255,6 +260,7 @@ def run_pipeline(
                                 task, description=f"{asset} {'' if partition == 'all' else partition}"
                             ),
                             on_alert=tell,
+                            on_stage=stage,
                         )
                     )
                 waited = runner.waited_for_others(waits)

@@ -13,7 +13,6 @@ from ml_platform.evaluation.metrics import scorecard
 from ml_platform.evaluation.stored import bounds, stored_candidate
 from ml_platform.experiments import judging
 from ml_platform.experiments.data import ExperimentData, Tell
-from ml_platform.features.definition import FeatureDefinition
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import experiments, versions
@@ -23,8 +22,8 @@ from ml_platform.steps.candidate import recipe_of
 from ml_platform.steps.judged_candidate import rival
 from ml_platform.steps.provenance import column_origins
 from ml_platform.steps.replaying import replayed
-from ml_platform.training import fitting
 from ml_platform.training.training_set import TrainingSet
+from ml_platform.tuning import fitting as tuned_fitting
 
 
 @dataclass(frozen=True)
@@ -103,8 +102,7 @@ def _bundle(
         environment = experiments.details(ws.state, earlier.id).environment
         return earlier.bundle, {"parameters": earlier.parameters, "environment": environment}
     tell("training")
-    definition = FeatureDefinition.of(pipeline).to_json()
-    fitted = fitting.make(ws.blobs, pipeline, stored, definition, threads=ws.settings.threads)
+    fitted = tuned_fitting.make(ws, pipeline, stored, tell)
     return fitted.digest, fitted.record
 
 

@@ -82,11 +82,13 @@ def _word(text: str, path: str) -> Any:
 
 
 def _built(node: ast.expr, path: str) -> Any:
-    """A word with its arguments, a list of values, or a literal. Raises ValueError for anything else."""
+    """A word with its arguments, values in a list or by name, or a literal. Raises ValueError for anything else."""
     import ml_platform
 
     if isinstance(node, ast.List | ast.Tuple):
         return [_built(item, path) for item in node.elts]
+    if isinstance(node, ast.Dict):
+        return {_name_of(key): _built(item, path) for key, item in zip(node.keys, node.values, strict=True)}
     if not isinstance(node, ast.Call):
         return ast.literal_eval(node)
     if not isinstance(node.func, ast.Name) or any(keyword.arg is None for keyword in node.keywords):
@@ -101,3 +103,9 @@ def _built(node: ast.expr, path: str) -> Any:
         raise ValueError
     arguments = [_built(item, path) for item in node.args]
     return getattr(ml_platform, node.func.id)(*arguments, **{str(k.arg): _built(k.value, path) for k in node.keywords})
+
+
+def _name_of(key: ast.expr | None) -> str:
+    if not isinstance(key, ast.Constant) or not isinstance(key.value, str):
+        raise ValueError
+    return key.value

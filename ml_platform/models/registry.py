@@ -51,7 +51,7 @@ def _of_format(name: str) -> tuple[Trainer, type[Model]]:
 
 def trainers() -> Iterator[Trainer]:
     """Every trainer, in the order of `ml_platform.spec.trainers.TRAINERS`."""
-    return (_load(module) for module in TRAINERS.values())
+    return (_load(module) for module in dict.fromkeys(TRAINERS.values()))
 
 
 def plain_models() -> Iterator[type[Model]]:

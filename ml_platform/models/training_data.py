@@ -39,7 +39,7 @@ class TrainingData:
     """The training set at `path` (Parquet with `_label` and `_part`) and the model's columns, name → polars type.
 
     `rows` reads a training set of more than `in_memory` values in chunks of `chunk` rows. Of the validation part only
-    rows of the file in `validation` count (start, end; None: all).
+    rows of the file in `validation` count (start, end; None: all). `part_column` holds each row's part.
     """
 
     path: Path
@@ -48,6 +48,7 @@ class TrainingData:
     in_memory: int = IN_MEMORY
     chunk: int = CHUNK
     validation: tuple[int, int] | None = None
+    part_column: str = "_part"
 
     def part(self, name: str) -> pl.DataFrame:
         """The model's columns and `_label` of one part: train, validation or holdout."""
@@ -57,7 +58,9 @@ class TrainingData:
     def halves(self) -> tuple["TrainingData", "TrainingData"]:
         """The training set with the earlier half of its validation part, and with the later half."""
         stored = pl.scan_parquet(self.path, row_index_name=_INDEX)
-        rows = stored.filter(pl.col("_part") == "validation").select(_INDEX).collect(engine="streaming")[_INDEX]
+        rows = (
+            stored.filter(pl.col(self.part_column) == "validation").select(_INDEX).collect(engine="streaming")[_INDEX]
+        )
         middle = int(rows[len(rows) // 2]) if len(rows) else 0
         return replace(self, validation=(0, middle)), replace(self, validation=(middle, sys.maxsize))
 
@@ -83,7 +86,7 @@ class TrainingData:
 
     def _where(self, name: str) -> tuple[pl.LazyFrame, pl.Expr]:
         """The stored rows, and which of them are in the part."""
-        wanted = pl.col("_part") == name
+        wanted = pl.col(self.part_column) == name
         if name != "validation" or self.validation is None:
             return pl.scan_parquet(self.path), wanted
         start, end = self.validation

@@ -74,10 +74,11 @@ class Runner:
         settings: Settings,
         on_step: Callable[[str, str], None],
         on_alert: Callable[[str], None] | None = None,
+        on_stage: Callable[[str], None] | None = None,
     ) -> None:
         self._definitions = build_definitions(pipelines(settings).values())
         self._pipeline, self._settings = pipeline, settings
-        self._on_step, self._on_alert = on_step, on_alert
+        self._on_step, self._on_alert, self._on_stage = on_step, on_alert, on_stage
         self._opened: ExitStack | None = None  # inside the context
         self._kept: dg.DagsterInstance | None = None
 
@@ -174,7 +175,7 @@ class Runner:
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
-        progress.listen(self._step_begins, self._on_alert)
+        progress.listen(self._step_begins, self._on_alert, self._on_stage)
         try:
             yield
         finally:

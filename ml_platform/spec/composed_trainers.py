@@ -4,12 +4,10 @@ from typing import Literal
 
 from ml_platform.errors import DeclarationError
 from ml_platform.spec.declared_trainer import TrainerWord
-from ml_platform.spec.scikit_learn import ScikitLearn
+from ml_platform.spec.plain_trainers import PlainTrainer
+from ml_platform.spec.searched_trainers import Grid, Tuned
 from ml_platform.spec.tasks import Task
-from ml_platform.spec.training import LightGBM, Linear, XGBoost
 from ml_platform.spec.vocabulary import Several, word
-
-PlainTrainer = LightGBM | XGBoost | Linear | ScikitLearn
 
 
 @word
@@ -24,11 +22,12 @@ class Choose(TrainerWord):
     Raises:
         DeclarationError: For fewer than two.
 
+    >>> from ml_platform import LightGBM, Linear
     >>> len(Choose([LightGBM(), Linear()]).trainers)
     2
     """
 
-    trainers: Several[PlainTrainer]
+    trainers: Several[PlainTrainer | Tuned | Grid]
 
     def __post_init__(self) -> None:
         if len(self.trainers) < 2:
@@ -55,11 +54,12 @@ class Calibrated(TrainerWord):
     Raises:
         DeclarationError: For another method.
 
+    >>> from ml_platform import LightGBM
     >>> Calibrated(LightGBM(early_stopping=20), "isotonic").method
     'isotonic'
     """
 
-    trainer: PlainTrainer | Choose
+    trainer: PlainTrainer | Choose | Tuned | Grid
     method: Literal["sigmoid", "isotonic"] = "sigmoid"
 
     def check(self, task: Task, where: str) -> None:
@@ -71,4 +71,4 @@ class Calibrated(TrainerWord):
         self.trainer.check(task, where)
 
 
-DeclaredTrainer = PlainTrainer | Choose | Calibrated
+DeclaredTrainer = PlainTrainer | Choose | Calibrated | Tuned | Grid

@@ -24,11 +24,12 @@ import ml_platform.state.canary_tables  # these add their tables to the metadata
 import ml_platform.state.challenge_tables
 import ml_platform.state.check_tables
 import ml_platform.state.experiment_tables
-import ml_platform.state.plan_tables  # noqa: F401 - as above
+import ml_platform.state.plan_tables
+import ml_platform.state.search_tables  # noqa: F401 - as above
 from ml_platform.state.column_types import ID, text_column, time_column
 from ml_platform.state.metadata import METADATA
 
-REVISION = "0011"  # the newest migration
+REVISION = "0012"  # the newest migration
 metadata = METADATA  # of the tables here and in the modules above
 
 # What was carried over from a lake that kept these rows itself: "copied", then "done".
@@ -291,8 +292,7 @@ alert_deliveries = Table(
     Column("alert_id", Text, ForeignKey("alerts.alert_id"), nullable=False),
     text_column("channel"),
     Column("attempt", Integer, nullable=False),
-    text_column("state"),
-    text_column("error"),
+    *(text_column(name) for name in ("state", "error")),
     time_column("until", nullable=True),
     time_column("recorded_at"),
     Index(None, "alert_id", "channel", "id"),

@@ -16,7 +16,7 @@ from ml_platform.models.predictor import Predictor
 from ml_platform.models.registry import trainer_of
 from ml_platform.models.training_data import part
 from ml_platform.plots.importance import importance as importance_plot
-from ml_platform.runtime import reading
+from ml_platform.runtime import progress, reading
 from ml_platform.runtime.display import drawn
 from ml_platform.runtime.step import Asset, Step, own
 from ml_platform.runtime.workspace import Outcome, Workspace, record
@@ -26,10 +26,12 @@ from ml_platform.state.results import CandidateResult
 from ml_platform.state.versions import Training, Version, by_key, register
 from ml_platform.steps.background_training import begin_to_train_again, cancelled_on_error
 from ml_platform.steps.decision import of as decision_of
+from ml_platform.steps.search_display import search_display
 from ml_platform.steps.training_set import SKIPPED_KEY, skipped, stored_training_set
 from ml_platform.training import fitting
 from ml_platform.training.training_set import TrainingSet
 from ml_platform.views.feature_sources import all_uses
+from ml_platform.tuning import fitting as tuned_fitting
 
 _KEPT = ("evaluations", "format", "bytes", "contract")  # of a fit, beside the metrics
 
@@ -91,9 +93,7 @@ def version_of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Versio
 
 
 def _trained(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author, stored: TrainingSet) -> Training:
-    fitted = fitting.make(
-        ws.blobs, pipeline, stored, FeatureDefinition.of(pipeline).to_json(), threads=ws.settings.threads
-    )
+    fitted = tuned_fitting.make(ws, pipeline, stored, progress.stage)
     if Evidence.REPRODUCTION in evidence_for(pipeline.all_gates):
         begin_to_train_again(ws.blobs, stored.digest, fitted.digest)  # while the holdout is scored here
     holdout = part(ws.blobs.path(stored.digest), "holdout", [*pipeline.model_columns, "_label"])
@@ -142,6 +142,7 @@ def _outcome(ws: Workspace, pipeline: ModelPipeline, version: Version) -> Outcom
         "trained in run": {"run": version.run_id},
         "kilobytes": round(version.metrics["bytes"] / 1e3),
         "seconds": version.durations.get("total"),
+        **search_display(ws, pipeline, version.training_set),
     }
     reads = tuple({**asdict(use), "features": list(use.features)} for use in all_uses(pipeline))
     result = CandidateResult(version.version, version.training_set, reads)

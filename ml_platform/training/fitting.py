@@ -11,6 +11,7 @@ from ml_platform.models.registry import trainer_of
 from ml_platform.models.training_data import TrainingData
 from ml_platform.spec.contract_rules import contract_rules
 from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.spec.searching_gates import keyed_for_search
 from ml_platform.training.environment import environment
 from ml_platform.training.training_plan import plan
 from ml_platform.training.training_set import TrainingSet
@@ -32,7 +33,7 @@ class Trained:
 def declaration(pipeline: ModelPipeline) -> tuple[Any, ...]:
     """The parts of the declaration that a candidate depends on besides its training set, for its content key."""
     code_version = trainer_of(pipeline.trainer).code_version(pipeline.trainer, pipeline.task)
-    return (code_version, pipeline.trainer, list(pipeline.model_columns))
+    return (code_version, pipeline.trainer, list(pipeline.model_columns), *keyed_for_search(pipeline))
 
 
 def make(

@@ -9,6 +9,7 @@ import json
 import os
 import tempfile
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,16 @@ from ml_platform.settings import Settings
 from ml_platform.training.reproduction import reproduce_here
 
 
-def answered_by_a_fork(question: dict[str, Any]) -> dict[str, Any]:
-    """The answer of a forked process, or how it ended without one: `ended`, `last_line` of its errors, `signal`."""
+def answered_by_a_fork(question: dict[str, Any], work: Callable[..., dict[str, Any]] | None = None) -> dict[str, Any]:
+    """The answer of a forked process, or how it ended without one: `ended`, `last_line` of its errors, `signal`.
+
+    `work` is called with the question's `arguments`, in its `environment`. None trains a bundle again.
+    """
     reading, writing = os.pipe()
     with tempfile.TemporaryFile() as errors:
         child = os.fork()
         if child == 0:
-            _answer_and_exit(question, writing, errors.fileno())
+            _answer_and_exit(question, work or _reproduced, writing, errors.fileno())
         os.close(writing)
         with os.fdopen(reading) as answers:
             answer = answers.read()
@@ -37,14 +41,14 @@ def answered_by_a_fork(question: dict[str, Any]) -> dict[str, Any]:
     return {"ended": f"ended with code {code}", "last_line": last_line, "signal": -code if code < 0 else None}
 
 
-def _answer_and_exit(question: dict[str, Any], writing: int, errors: int) -> None:
+def _answer_and_exit(question: dict[str, Any], work: Callable[..., dict[str, Any]], writing: int, errors: int) -> None:
     """In the fork: never returns, so that nothing of the forking process goes on here."""
     code = 1
     try:
         os.dup2(errors, 2)
         os.environ.clear()
         os.environ.update(question["environment"])
-        answer = json.dumps(_reproduced(*question["arguments"])).encode()
+        answer = json.dumps(work(*question["arguments"])).encode()
         with os.fdopen(writing, "wb") as answers:
             answers.write(answer)
         code = 0

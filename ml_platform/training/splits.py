@@ -29,21 +29,23 @@ def part_sql(split: Split, decided_at: datetime, at: str | None, keys: Sequence[
         )
     low = float(split.holdout)
     high = low + float(split.validation)
-    share = f"({_hashed_share_sql(split, keys)})"
+    share = f"({hashed_share_sql(split, keys)})"
     return (
         f"CASE WHEN {share} < {low!r}::DOUBLE THEN 'holdout' "
         f"WHEN {share} < {high!r}::DOUBLE THEN 'validation' ELSE 'train' END"
     )
 
 
-def _hashed_share_sql(split: Split, keys: Sequence[str]) -> str:
+def hashed_share_sql(split: Split, keys: Sequence[str], salt: str = "") -> str:
+    """A SQL expression for the place of an example between 0 and 1, equal for a whole group; `salt` gives another."""
     own = " || ".join(f"{_text(key)} || chr(31)" for key in keys)
     text = (
         own
         if split.group is None
         else f"CASE WHEN {quoted(split.group)} IS NULL THEN 'k' || {own} ELSE 'g' || {_text(split.group)} END"
     )
-    digest = f"md5({literal(str(split.seed))} || chr(31) || {text})"
+    seed = f"{split.seed}{salt}"
+    digest = f"md5({literal(seed)} || chr(31) || {text})"
     return f"('0x' || left({digest}, {_DIGITS}))::BIGINT::DOUBLE / {float(16**_DIGITS)!r}"
 
 

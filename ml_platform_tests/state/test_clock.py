@@ -135,6 +135,9 @@ def test_every_time_of_the_platform_is_among_those_that_a_migration_begins_after
         "experiments.started_at",  # those of experiments order nothing, and an experiment leaves the clock alone
         "experiments.ended_at",
         "experiment_notes.written_at",
+        "searches.started_at",  # the same of searches, which experiments make, too
+        "searches.ended_at",
+        "trials.recorded_at",
     }
     times = {
         str(column)
@@ -250,6 +253,7 @@ ASK_THE_CLOCK = {
     "state/database.py": "how far the clock is behind the newest stamp",
     "state/alerts.py": "a finding that is not stored yet; `raise_` stamps it",
     "state/experiments.py": "times of experiments, which order nothing and leave the platform's clock alone",
+    "state/searches.py": "the same, of searches and trials",
     "state/annotations.py": "the same, of notes about them",
     "sources/raw.py": "no arrival, where nothing waits",
     "sources/landing.py": "whether a declared arrival is a slip, which is refused",

@@ -39,13 +39,26 @@ class Round:
 
 
 def _measure(gate: Latency, candidate: Candidate) -> list[Finding]:
-    frame = candidate.holdout.frame.select(candidate.columns)
-    if frame.is_empty():
+    rows = _single_rows(candidate)
+    if not rows:
         detail = "The holdout has no rows to score: the gate fails."
         return [Finding("p99_ms", False, detail, threshold=gate.p99_ms)]
-    step = max(1, len(frame) // ROWS)
-    rows = frame.gather_every(step).head(ROWS).to_dicts()
     return [judged(gate.p99_ms, _rounds(candidate.predictor.score_row, rows), len(rows))]
+
+
+def least_p99(candidate: Candidate, limit: float) -> float | None:
+    """The p99 of the first of up to LEAST rounds that is within the limit, else the least; None without rows."""
+    rows, p99s = _single_rows(candidate), list[float]()
+    for _ in range(LEAST if rows else 0):
+        p99s += [one.p99 for one in _rounds(candidate.predictor.score_row, rows, 1)]
+        if p99s[-1] <= limit:
+            break
+    return min(p99s, default=None)
+
+
+def _single_rows(candidate: Candidate) -> list[dict[str, Any]]:
+    frame = candidate.holdout.frame.select(candidate.columns)
+    return frame.gather_every(max(1, len(frame) // ROWS)).head(ROWS).to_dicts()
 
 
 def judged(limit: float, rounds: Sequence[Round], rows: int) -> Finding:
@@ -67,7 +80,9 @@ def judged(limit: float, rounds: Sequence[Round], rows: int) -> Finding:
     return Finding("p99_ms", None, detail, least, limit, rows=rows, measured=False)
 
 
-def _rounds(score: Callable[[Mapping[str, Any]], Any], rows: Sequence[Mapping[str, Any]]) -> list[Round]:
+def _rounds(
+    score: Callable[[Mapping[str, Any]], Any], rows: Sequence[Mapping[str, Any]], most: int = ROUNDS
+) -> list[Round]:
     for row in rows[:WARM_UP]:
         score(row)
     rounds: list[Round] = []
@@ -75,7 +90,7 @@ def _rounds(score: Callable[[Mapping[str, Any]], Any], rows: Sequence[Mapping[st
     collecting = gc.isenabled()
     gc.disable()
     try:
-        for number in range(ROUNDS):
+        for number in range(most):
             if number >= LEAST and time.perf_counter() - began > BUDGET:
                 break
             if number:

@@ -13,7 +13,7 @@ from ml_platform.orchestration.partitions import partition_of, partitions_of
 from ml_platform.orchestration.prose import step_description
 from ml_platform.orchestration.resources import WorkspaceResource
 from ml_platform.orchestration.workspaces import settings_of
-from ml_platform.runtime.progress import announce
+from ml_platform.runtime.progress import announce, stages_heard
 from ml_platform.runtime.step import Step
 from ml_platform.secret_free_errors import secret_free_errors
 from ml_platform.spec.pipeline import ModelPipeline
@@ -65,7 +65,7 @@ def step_result(
     announce("/".join(key), partition)
     with secret_free_errors():
         ws = workspace.workspace()
-        with exhaustion_explained(ws.settings.data):
+        with exhaustion_explained(ws.settings.data), stages_heard(context.log.info):
             outcome = step.run(ws, pipeline, partition, context.run.run_id)
         context.log.info(f"{'/'.join(key)} {partition}: {outcome.status}, {outcome.rows} rows")
         tell_alerts(context, ws, key, partition, outcome, step.alerts)
