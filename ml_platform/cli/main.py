@@ -22,6 +22,7 @@ from ml_platform.cli import (
     challenging,
     changing,
     deciding,
+    forgetting,
     inspecting,
     maintaining,
     packaging,
@@ -62,6 +63,7 @@ _GROUPS = (
     trying,
     runs,
     maintaining,
+    forgetting,
 )
 for module in (*_GROUPS, backing_up):
     module.register(app)

@@ -5,6 +5,6 @@ withdrawal means for history is not here: these keep their past, and forgetting 
 """
 
 from ml_platform.erasure.entity import Entity, entity_of
-from ml_platform.erasure.forgetting import Report, forget, resume
+from ml_platform.erasure.forgetting import Report, forget, forget_again, resume
 
-__all__ = ["Entity", "Report", "entity_of", "forget", "resume"]
+__all__ = ["Entity", "Report", "entity_of", "forget", "forget_again", "resume"]

@@ -78,13 +78,23 @@ def training_sets(ws: Workspace, pipeline: str) -> dict[str, list[str]]:
     return learnt
 
 
-def holding_examples(ws: Workspace, digests: Collection[str], examples: pl.DataFrame, keys: Collection[str]) -> set[str]:
+def holding_examples(
+    ws: Workspace, digests: Collection[str], examples: pl.DataFrame, keys: Collection[str]
+) -> set[str]:
     """Those of the Parquet blobs that have, or had before they were rewritten for it, rows of these examples."""
     return {digest for digest in digests if _rows_in(ws.blobs.path(digest), examples, keys)}
 
 
+def _is_parquet(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(4) == b"PAR1"
+    except FileNotFoundError:
+        return False
+
+
 def _rows_in(path: Path, examples: pl.DataFrame, keys: Collection[str]) -> int:
-    if not path.exists() or path.open("rb").read(4) != b"PAR1":
+    if not _is_parquet(path):
         return 0
     scan = pl.scan_parquet(path)
     if not set(keys) <= set(scan.collect_schema().names()):
@@ -113,10 +123,8 @@ def rewrite_sets(ws: Workspace, pipeline: ModelPipeline, examples: pl.DataFrame,
 
 
 def _rewrite(ws: Workspace, digest: str, file: Path, at: str) -> None:
-    before = ws.blobs.present(digest)
+    # What stood for it before may stand for another one, too: it goes with what nothing refers to (`remove_shown`).
     present = ws.blobs.rewrite(digest, file, at)
-    if before not in (digest, present):  # it was rewritten for another entity before
-        ws.blobs.path(before).unlink(missing_ok=True)
     erasures.note_rewritten(ws.state, "blob", "", digest, present, ())
 
 

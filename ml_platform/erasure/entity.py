@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any
 
 import polars as pl
 
@@ -13,7 +11,8 @@ from ml_platform.spec.examples import Label
 from ml_platform.spec.features.word import join_keys
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
-from ml_platform.validation.conversions import Purpose, convert
+from ml_platform.validation.conversion import Purpose
+from ml_platform.validation.conversions import convert
 
 
 @dataclass(frozen=True)
@@ -79,11 +78,6 @@ def typed_keys(table: Table, columns: Sequence[str], values: Sequence[Sequence[s
             )
         typed.append(converted.cast(table.stored_columns[name]).alias(name))
     return pl.DataFrame(typed)
-
-
-def spelled(value: Any) -> str:
-    """A typed value as the one text by which its hash is made."""
-    return value.isoformat() if isinstance(value, date | datetime) else str(value)
 
 
 def same_columns(

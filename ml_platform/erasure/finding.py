@@ -17,7 +17,8 @@ from ml_platform.state import files as file_records
 from ml_platform.state.files import FileVersion
 from ml_platform.state.stores import Stores
 from ml_platform.validation.casting import cast
-from ml_platform.validation.conversions import Purpose, convert
+from ml_platform.validation.conversion import Purpose
+from ml_platform.validation.conversions import convert
 from ml_platform.validation.screening import rows_to_judge
 from ml_platform.validation.screenings import needed_rows
 

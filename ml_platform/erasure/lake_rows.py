@@ -1,6 +1,6 @@
 """Rows of an entity out of the tables of the lake, in one transaction a table."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 import polars as pl
@@ -20,6 +20,7 @@ from ml_platform.state.schema import files as file_table
 from ml_platform.state.stores import after
 
 _AUTHOR = "erasure"
+_WITH_TEXTS = ("platform", "registry", "lineage")  # schemas with texts for people
 
 
 def remove_table_rows(ws: Workspace, table: Table, plan: Plan) -> dict[str, int]:
@@ -60,13 +61,11 @@ def note_heights(state: State, table: str, rows: Mapping[str, int]) -> None:
                 connection.execute(same.values(rows=rows.get(file_id, 0)))
 
 
-def remove_example_rows(
-    ws: Workspace, pipeline: ModelPipeline, examples: pl.DataFrame, plan: Plan
-) -> dict[str, int]:
+def remove_example_rows(ws: Workspace, pipeline: ModelPipeline, examples: pl.DataFrame, plan: Plan) -> dict[str, int]:
     """Remove what a pipeline has of the entity's examples: features, predictions, answers; table → rows that went."""
     counts: dict[str, int] = {}
     identity = list(pipeline.examples.keys)
-    named = dict(zip(plan.columns[pipeline.examples.table], zip(*plan.values, strict=True), strict=True))
+    named = _named(pipeline, plan)
     keys = examples.select(identity).unique()
     texts = keys.select(key_text(tuple(identity)).alias("key"))
     for name in _tables_of(ws, pipeline.name):
@@ -88,10 +87,35 @@ def remove_example_rows(
 
 
 def _delete_inputs(tx: Transaction, schema: str, name: str, named: Mapping[str, tuple[str, ...]]) -> int:
-    frame = pl.DataFrame({f"v{i}": values for i, values in enumerate(named.values())})
-    values = [f"json_extract_string(t.inputs, {literal('$.' + quoted(column))}) = g.v{i}" for i, column in enumerate(named)]
-    with _given(tx, "inputs_of", frame):
-        return _delete(tx, schema, name, "inputs_of", " AND ".join(values))
+    with _given(tx, "inputs_of", _input_values(named)):
+        return _delete(tx, schema, name, "inputs_of", _same_inputs(named))
+
+
+def _input_values(named: Mapping[str, tuple[str, ...]]) -> pl.DataFrame:
+    return pl.DataFrame({f"v{number}": values for number, values in enumerate(named.values())})
+
+
+def _same_inputs(named: Mapping[str, tuple[str, ...]]) -> str:
+    paths = [literal(f"$.{quoted(column)}") for column in named]
+    return " AND ".join(f"json_extract_string(t.inputs, {path}) = g.v{i}" for i, path in enumerate(paths))
+
+
+def answers_about(ws: Workspace, pipeline: ModelPipeline, plan: Plan) -> int:
+    """How many logged answers name the entity among their inputs, also where it never landed."""
+    if "inputs" not in ws.lake.columns(pipeline.name, "served"):
+        return 0
+    named = _named(pipeline, plan)
+    ws.lake.connection.register("forgotten_inputs", _input_values(named).to_arrow())
+    try:
+        held = f"EXISTS (SELECT 1 FROM temp.main.forgotten_inputs g WHERE {_same_inputs(named)})"
+        return int(ws.lake.value(f"SELECT count(*) FROM {quoted(pipeline.name)}.served t WHERE {held}"))
+    finally:
+        ws.lake.connection.unregister("forgotten_inputs")
+
+
+def _named(pipeline: ModelPipeline, plan: Plan) -> dict[str, tuple[str, ...]]:
+    """Column of the examples → its values."""
+    return dict(zip(plan.columns[pipeline.examples.table], zip(*plan.values, strict=True), strict=True))
 
 
 def _tables_of(ws: Workspace, schema: str) -> list[str]:
@@ -115,15 +139,18 @@ def _delete(tx: Transaction, schema: str, name: str, given: str, condition: str)
     return int(deleted[0]) if deleted else 0
 
 
-def redact_tables(ws: Workspace, markers: Markers, besides: set[tuple[str, str]]) -> int:
+def redact_tables(
+    ws: Workspace, markers: Markers, pipelines: Collection[str], besides: Collection[tuple[str, str]]
+) -> int:
     """Take the entity out of texts in tables that have no rows of it, such as what a gate found; how many texts."""
     changed = 0
+    ours = {*_WITH_TEXTS, *pipelines}
     sql = (
         "SELECT schema_name, table_name, column_name FROM duckdb_columns() "
         "WHERE database_name = ? AND data_type = 'VARCHAR' ORDER BY ALL"
     )
     for schema, table, column in ws.lake.rows(sql, [CATALOG]):
-        if (schema, table) in besides or schema in ("raw", "validated", "quarantine", "main", "information_schema"):
+        if (schema, table) in besides or schema not in ours:
             continue
         if column.startswith("_") or not markers:
             continue
@@ -137,4 +164,3 @@ def redact_tables(ws: Workspace, markers: Markers, besides: set[tuple[str, str]]
                     tx.execute(f"UPDATE {target} SET {name} = ? WHERE {name} = ?", [markers.without(old), old])
             changed += len(hits)
     return changed
-

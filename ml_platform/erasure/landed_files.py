@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from ml_platform.erasure.finding import Matcher
-from ml_platform.erasure.records_of_text import without_rows
+from ml_platform.erasure.records_of_text import as_format, without_rows
 from ml_platform.errors import FileRefused, SourceUnavailable
 from ml_platform.lake import durable
 from ml_platform.lake.blobs import file_hash
@@ -144,7 +144,7 @@ def _without(file: Path, path: str, source: DeclaredFiles, settings: Settings, p
         else:
             encoding = source.encoding or "utf-8"
             text = plain.read_bytes().decode(encoding).encode() if source.encoding else plain.read_bytes()
-            content = without_rows(text, source.row_format, positions)
+            content = without_rows(text, as_format(source.row_format), positions)
             content = content.decode().encode(encoding) if source.encoding else content
     packed = _packed(file, content)
     left = before.filter(~pl.int_range(pl.len()).is_in(sorted(positions)))

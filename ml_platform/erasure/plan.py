@@ -7,12 +7,12 @@ import json
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import polars as pl
 
-from ml_platform.erasure.entity import Entity, same_columns, spelled, typed_keys
+from ml_platform.erasure.entity import Entity, same_columns, typed_keys
 from ml_platform.erasure.finding import TableRows, rows_of
 from ml_platform.erasure.texts import is_telling
 from ml_platform.lake import durable
@@ -22,6 +22,7 @@ from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
+from ml_platform.validation.forgotten import spelled
 
 _MOST_MARKERS = 5000  # values by which texts are known
 
@@ -35,6 +36,7 @@ class Plan:
     rows:     table → id of a file version → numbers of its raw rows.
     markers:  values by which a text about the entity is known.
     unread:   table → file versions in which nobody can look.
+    counts:   place → rows, as they were before anything went.
     """
 
     erasure_id: str
@@ -46,6 +48,7 @@ class Plan:
     rows: Mapping[str, Mapping[str, list[int]]]
     markers: tuple[str, ...]
     unread: Mapping[str, list[str]]
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def key_columns(self) -> tuple[str, ...]:
@@ -62,7 +65,7 @@ class Plan:
         return typed_keys(table, self.columns[table.name], self.values)
 
 
-def example_file(settings: Settings, pipeline: str) -> Any:
+def example_file(settings: Settings, pipeline: str) -> Path:
     """Where the identities of a pipeline's examples of the entity are while it is forgotten."""
     return plan_folder(settings) / f"{pipeline}.parquet"
 
@@ -114,7 +117,7 @@ def made(
 def _identities(
     ws: Workspace, pipeline: ModelPipeline, table: Table, keys: pl.DataFrame, made_rows: pl.DataFrame
 ) -> pl.DataFrame:
-    """What identifies the entity's examples: of the rows as `clean` makes them now, and of those that were validated."""
+    """What identifies the entity's examples: of rows as `clean` makes them now, and of those that were validated."""
     identity = list(pipeline.examples.identity)
     frames = [made_rows.select(identity)]
     if ws.lake.columns("validated", table.name):
@@ -122,8 +125,10 @@ def _identities(
         condition = " AND ".join(f"v.{quoted(name)} = k.{quoted(name)}" for name in keys.columns)
         ws.lake.connection.register("forgotten_keys", keys.to_arrow())
         try:
-            sql = f"SELECT DISTINCT {listed} FROM validated.{quoted(table.name)} v SEMI JOIN temp.main.forgotten_keys k"
-            frames.append(ws.lake.frame(f"{sql} ON {condition}").select(identity).cast(dict(frames[0].schema)))
+            given = f"validated.{quoted(table.name)} v SEMI JOIN temp.main.forgotten_keys k ON {condition}"
+            frames.append(
+                ws.lake.frame(f"SELECT DISTINCT {listed} FROM {given}").select(identity).cast(frames[0].schema)
+            )
         finally:
             ws.lake.connection.unregister("forgotten_keys")
     return pl.concat(frames).unique(maintain_order=True)
@@ -141,12 +146,13 @@ def _only_theirs(ws: Workspace, table: str, rows: Mapping[str, Sequence[int]]) -
     connection = ws.lake.connection
     connection.register("forgotten_rows", places.to_arrow())
     try:
-        theirs = f"FROM raw.{quoted(table)} r {{join}} JOIN temp.main.forgotten_rows f ON r._file = f.file AND r._row = f.number"
+        place = "temp.main.forgotten_rows f ON r._file = f.file AND r._row = f.number"
+        theirs, others = (f"FROM raw.{quoted(table)} r {join} JOIN {place}" for join in ("SEMI", "ANTI"))
         for column in ws.lake.columns("raw", table):
             if column.startswith("_"):
                 continue
             value = f"CAST(r.{quoted(column)} AS VARCHAR)"
-            sql = f"SELECT {value} {theirs.format(join='SEMI')} EXCEPT SELECT {value} {theirs.format(join='ANTI')}"
+            sql = f"SELECT {value} {theirs} EXCEPT SELECT {value} {others}"
             for (text,) in ws.lake.rows(sql):
                 if text is not None and is_telling(text):
                     yield text

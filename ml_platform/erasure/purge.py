@@ -21,7 +21,9 @@ def purge_lake(lake: Lake, changed: Collection[tuple[str, str]]) -> None:
         _call(lake, "ducklake_flush_inlined_data")
         _call(lake, "ducklake_rewrite_data_files", "delete_threshold => 0.0")
         newest = snapshots.current(lake)
-        old = [str(number) for (number,) in lake.rows(f"SELECT snapshot_id FROM {CATALOG}.snapshots()") if number != newest]
+        old = [
+            str(number) for (number,) in lake.rows(f"SELECT snapshot_id FROM {CATALOG}.snapshots()") if number != newest
+        ]
         if old:
             _call(lake, "ducklake_expire_snapshots", f"versions => [{', '.join(old)}]")
         _call(lake, "ducklake_cleanup_old_files", "cleanup_all => true")
@@ -46,7 +48,8 @@ def _narrow_statistics(lake: Lake, changed: Collection[tuple[str, str]]) -> None
         f"JOIN {METADATA}.ducklake_table t ON t.table_id = s.table_id AND t.end_snapshot IS NULL "
         f"JOIN {METADATA}.ducklake_schema n ON n.schema_id = t.schema_id AND n.end_snapshot IS NULL "
         f"JOIN {METADATA}.ducklake_column c ON c.table_id = s.table_id AND c.column_id = s.column_id "
-        "AND c.end_snapshot IS NULL AND c.parent_column IS NULL WHERE s.min_value IS NOT NULL OR s.max_value IS NOT NULL"
+        "AND c.end_snapshot IS NULL AND c.parent_column IS NULL "
+        "WHERE s.min_value IS NOT NULL OR s.max_value IS NOT NULL"
     )
     by_table: dict[tuple[str, str], list[tuple[int, int, str]]] = {}
     for table_id, column_id, schema, table, column, *_ in columns:

@@ -2,10 +2,19 @@
 
 import json
 from collections.abc import Collection, Iterator
-from typing import Literal
+from typing import Literal, get_args
 
 Format = Literal["csv", "ndjson", "json"]
 _QUOTE, _LINE_ENDS = ord('"'), (ord("\n"), ord("\r"))
+
+
+def as_format(row_format: str | None) -> Format:
+    """The name of a format of text. Raises ValueError for another one."""
+    for known in get_args(Format):
+        if row_format == known:
+            chosen: Format = known
+            return chosen
+    raise ValueError(f"{row_format!r} is no format of text")
 
 
 def without_rows(content: bytes, row_format: Format, positions: Collection[int]) -> bytes:

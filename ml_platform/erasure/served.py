@@ -69,12 +69,14 @@ def fill_anew(ws: Workspace, pipelines: Sequence[ModelPipeline], tables: Set[str
                 fill_predictions(ws, pipeline.name, store, span, anew=True)
                 filled.add(name)
         for fingerprint, filling in store.fillings().items():
-            if filling.table_name in tables and fingerprint not in filled:
+            if filling.table in tables and fingerprint not in filled:
                 store.forget(fingerprint)
     finally:
         store.close()
     if ws.settings.online_store.get_secret_value():
-        return ["Redis has its own files (RDB, AOF): what is in them goes when it writes them again (BGREWRITEAOF, SAVE)."]
+        return [
+            "Redis has its own files (RDB, AOF): what is in them goes when it writes them again (BGREWRITEAOF, SAVE)."
+        ]
     return []
 
 
@@ -116,7 +118,9 @@ def damaged_segments(settings: Settings) -> list[Path]:
 
 
 def _keeper(settings: Settings, pipelines: Sequence[ModelPipeline]) -> EventKeeper:
-    return EventKeeper(settings, {name: one for pipeline in pipelines for name, one in tables_with_events(pipeline).items()})
+    return EventKeeper(
+        settings, {name: one for pipeline in pipelines for name, one in tables_with_events(pipeline).items()}
+    )
 
 
 def _has_store(settings: Settings) -> bool:

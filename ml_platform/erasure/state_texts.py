@@ -10,8 +10,30 @@ from ml_platform.state.metadata import METADATA
 
 # By these columns rows are found, ordered and compared. Values in names of files are left to people (S47).
 _NOT_FREE = frozenset(
-    {"asset", "partition", "content_key", "output", "run_id", "table_name", "path", "columns", "key_columns", "original"}
-    | {"file_id", "sha256", "read_key", "screening_key", "digest", "partitions", "pipeline", "gate", "gate_key", "status"}
+    {
+        "asset",
+        "partition",
+        "content_key",
+        "output",
+        "run_id",
+        "table_name",
+        "path",
+        "columns",
+        "key_columns",
+        "original",
+    }
+    | {
+        "file_id",
+        "sha256",
+        "read_key",
+        "screening_key",
+        "digest",
+        "partitions",
+        "pipeline",
+        "gate",
+        "gate_key",
+        "status",
+    }
     | {"files", "blobs", "reads", "alert_id", "training_set", "bundle", "action", "present", "removed", "lake"}
 )
 

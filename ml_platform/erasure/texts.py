@@ -4,7 +4,7 @@ import html
 import json
 import re
 from collections.abc import Collection, Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any
 
 import polars as pl
@@ -82,9 +82,9 @@ class Markers:
             if any(pattern.search(line) for pattern in patterns):
                 if line.lstrip().startswith("|"):
                     continue
-                for pattern in patterns:
-                    line = pattern.sub(FORGOTTEN, line)
-            lines.append(line)
+                lines.append(reduce(lambda left, pattern: pattern.sub(FORGOTTEN, left), patterns, line))
+            else:
+                lines.append(line)
         return "\n".join(lines)
 
     def _patterns_in(self, text: str) -> list[re.Pattern[str]]:

@@ -51,7 +51,7 @@ class Blobs:
         return digest
 
     def rewriting(self, digest: str) -> Rewriting | None:
-        """How a blob was rewritten because rows were forgotten; None while its own bytes are there, as nearly always."""
+        """How a blob was rewritten because rows were forgotten; None while its own bytes are there."""
         own = self._own_path(digest)
         if own.exists():
             return None

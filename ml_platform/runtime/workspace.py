@@ -34,9 +34,7 @@ class Workspace(Stores):
     slices: Mapping[str, Partitions | None] = field(default_factory=dict)
 
     @classmethod
-    def open(
-        cls, settings: Settings, slices: Mapping[str, Partitions | None], *, erasing: bool = False
-    ) -> "Workspace":
+    def open(cls, settings: Settings, slices: Mapping[str, Partitions | None], *, erasing: bool = False) -> "Workspace":
         """Open lake and state for writing. Missing ones are created, older ones are migrated.
 
         Raises LakeError while an erasure is not finished, unless it is that which opens them (`erasing`).

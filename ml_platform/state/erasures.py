@@ -65,9 +65,7 @@ def _erasure(values: dict[str, Any]) -> Erasure:
     return Erasure(**{**values, **as_tuples})
 
 
-def begin(
-    state: State, erasure_id: str, table_name: str, key_columns: Sequence[str], *, actor: str, why: str
-) -> None:
+def begin(state: State, erasure_id: str, table_name: str, key_columns: Sequence[str], *, actor: str, why: str) -> None:
     """Put an erasure on record that begins; the same one only once."""
     with state.writing() as connection:
         if connection.execute(select(table.c.erasure_id).where(table.c.erasure_id == erasure_id)).first() is None:
@@ -77,12 +75,7 @@ def begin(
 
 
 def finish(
-    state: State,
-    erasure_id: str,
-    *,
-    counts: Mapping[str, int],
-    versions: Sequence[str],
-    unreached: Sequence[str],
+    state: State, erasure_id: str, *, counts: Mapping[str, int], versions: Sequence[str], unreached: Sequence[str]
 ) -> None:
     """Put the end of an erasure on record."""
     with state.writing() as connection:

@@ -36,7 +36,7 @@ def card_of(ws: Workspace, pipeline: ModelPipeline, number: int, *, stored: bool
         verdicts=gate_verdicts,
         features=outputs_since(definition, reading.available_since(ws, definition)),
         importance=bundle.fitted.importance(),
-        limits=_limits(pipeline, bundle),
+        limits=[*_limits(pipeline, bundle), *_forgotten(ws, version)],
         data=_failed_checks(ws, pipeline, number),
         serves="" if stored else _serves(ws, pipeline.name, number),
     )
@@ -66,6 +66,14 @@ def _interval(metric: str, value: float, gate_verdicts: list[verdicts.Verdict]) 
         if own and math.isclose(verdict.value or math.nan, value, rel_tol=1e-9):
             return Interval(value, verdict.low, verdict.high)
     return Interval(value, None, None)
+
+
+def _forgotten(ws: Workspace, version: versions.Version) -> list[str]:
+    """That it cannot be made again, where rows that it learnt from were forgotten (S47)."""
+    rewriting = ws.blobs.rewriting(version.training_set)
+    if rewriting is None:
+        return []
+    return [f"It cannot be reproduced since {rewriting.at}: rows of its training set were forgotten."]
 
 
 def _limits(pipeline: ModelPipeline, bundle: bundles.Bundle) -> list[str]:
