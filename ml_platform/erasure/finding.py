@@ -5,6 +5,7 @@ The second finds what the contract rejects, and rows that `clean` drops: they ar
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 import polars as pl
 
@@ -21,6 +22,8 @@ from ml_platform.validation.conversion import Purpose
 from ml_platform.validation.conversions import convert
 from ml_platform.validation.screening import rows_to_judge
 from ml_platform.validation.screenings import needed_rows
+
+_COMPARED = 1000  # rows, by which a raw column is taken for a key under another name
 
 
 @dataclass(frozen=True)
@@ -54,33 +57,52 @@ class Matcher:
 
         raw: with `_row`.
         """
-        by_name = self._named_so(raw)
         try:
             cleaned = rows_to_judge(self._table, raw, path, self._needs)
         except FileRefused:
-            return None if by_name is None else (by_name, self.nothing)
+            named = self._named_so(raw, {name: [name.lower()] for name in self._keys.columns})
+            return None if named is None else (named, self.nothing)
         types = {name: self._table.columns[name] for name in self.wanted}
         typed, _ = cast(cleaned, types, self._table.time_zone, self._table.key)
         typed = typed.cast({name: self._table.stored_columns[name] for name in self.wanted})
-        mine = typed.with_columns(cleaned[ROW]).join(self._keys, on=self._keys.columns, how="semi")
-        return set(mine[ROW].to_list()) | (by_name or set()), mine.drop(ROW)
+        rows = typed.with_columns(cleaned[ROW])
+        mine = rows.join(self._keys, on=self._keys.columns, how="semi")
+        named = self._named_so(raw, {name: self._names(raw, rows, name) for name in self._keys.columns})
+        return set(mine[ROW].to_list()) | (named or set()), mine.drop(ROW)
 
     @property
     def nothing(self) -> pl.DataFrame:
         """No rows, with the wanted columns."""
         return pl.DataFrame(schema={name: self._table.stored_columns[name] for name in self.wanted})
 
-    def _named_so(self, raw: pl.DataFrame) -> set[int] | None:
-        """The rows that have the values in columns of the same names; None where a column is missing."""
+    def _names(self, raw: pl.DataFrame, rows: pl.DataFrame, name: str) -> list[str]:
+        """Raw columns that hold a key: of its name, or with its values in every row that `clean` returned."""
+        some = rows.filter(pl.col(name).is_not_null()).head(_COMPARED)
+        alike = []
+        for own in raw.columns if some.height else ():
+            beside = some.select(ROW, name).join(raw.select(ROW, pl.col(own).alias("raw")), on=ROW, how="left")
+            if own != ROW and self._typed(beside["raw"], name).equals(beside[name].alias("raw")):
+                alike.append(own.lower())
+        return [name.lower(), *alike]
+
+    def _named_so(self, raw: pl.DataFrame, names: Mapping[str, Sequence[str]]) -> set[int] | None:
+        """The rows that have the values in raw columns of these names; None where a key has no such column."""
         spelled = {name.lower(): name for name in raw.columns}
-        columns = []
-        for name in self._keys.columns:
-            if (own := spelled.get(name.lower())) is None:
-                return None
-            values = convert(raw[own], self._table.columns[name], Purpose(self._table.time_zone, True)).values
-            columns.append(values.cast(self._table.stored_columns[name]).alias(name))
-        rows = pl.DataFrame([*columns, raw[ROW]])
-        return set(rows.join(self._keys, on=self._keys.columns, how="semi")[ROW].to_list())
+        columns = {
+            key: [spelled[name] for name in dict.fromkeys(of_key) if name in spelled] for key, of_key in names.items()
+        }
+        if not all(columns.values()):
+            return None
+        matching = set[int]()
+        for chosen in product(*columns.values()):
+            typed = [self._typed(raw[own], key).alias(key) for own, key in zip(chosen, columns, strict=True)]
+            rows = pl.DataFrame([*typed, raw[ROW]]).join(self._keys, on=self._keys.columns, how="semi")
+            matching |= set(rows[ROW].to_list())
+        return matching
+
+    def _typed(self, values: pl.Series, name: str) -> pl.Series:
+        typed = convert(values, self._table.columns[name], Purpose(self._table.time_zone, identifier=True)).values
+        return typed.cast(self._table.stored_columns[name])
 
 
 def rows_of(

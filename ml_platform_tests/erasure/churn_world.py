@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from ml_platform.escaping import markdown_text
 from ml_platform.lake.transaction import Author, write
 from ml_platform.serving.batch import key_of
 from ml_platform.serving.deploying import deploy_champion
@@ -136,7 +137,7 @@ def dagster_history(home: Path) -> Path:
     file.parent.mkdir(parents=True)
     with closing(sqlite3.connect(file)) as database:
         database.execute("CREATE TABLE event_logs (id INTEGER PRIMARY KEY, event TEXT)")
-        preview = {"label": "preview", "md_str": f"| customer |\n|---|\n| {MARK} of long ago |\n| c008 |"}
+        preview = {"label": "preview", "md_str": f"| customer |\n|---|\n| {markdown_text(WHO)} |\n| c008 |"}
         database.execute("INSERT INTO event_logs (event) VALUES (?)", [json.dumps({"metadata": [preview], "who": WHO})])
         database.commit()
     return file

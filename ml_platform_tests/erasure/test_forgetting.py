@@ -36,11 +36,11 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(used: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same after the customer was forgotten."""
 
     def build(data: Path) -> None:
-        churn_world.build(data)
+        shutil.copytree(used, data)
         assert forgotten(data, why="a request").done
 
     return built_once(tmp_path_factory, "forgotten", build)
@@ -128,6 +128,7 @@ def test_a_version_says_that_it_cannot_be_reproduced_and_serves_on(after: Path) 
         assert WHO not in pl.read_parquet(world.ws.blobs.get(digest))["customer"].to_list()
 
 
+@pytest.mark.slow
 def test_rows_that_the_lake_loses_later_come_again_without_the_customer(after: Path) -> None:
     with closing(opened(after)) as world:
         before = contents(world)
@@ -142,6 +143,7 @@ def test_rows_that_the_lake_loses_later_come_again_without_the_customer(after: P
     assert holding(after) == []
 
 
+@pytest.mark.slow
 def test_the_original_file_is_refused_when_it_lands_once_more(data: Path) -> None:
     original = (data / "landing" / "logins" / "2024-03.csv").read_bytes()
     forgotten(data)
@@ -156,6 +158,7 @@ def test_the_original_file_is_refused_when_it_lands_once_more(data: Path) -> Non
         assert "rows that were forgotten" in json.dumps(outcome.display["refused"])
 
 
+@pytest.mark.slow
 def test_a_forgotten_key_that_arrives_again_is_an_alert_until_it_is_forgotten_again(after: Path) -> None:
     with closing(opened(after)) as world:
         world.land("logins", "later.csv", churn_world.renamed(scenario.login_rows(churn_world.NEXT)), churn_world.NEXT)
@@ -173,6 +176,7 @@ def test_a_forgotten_key_that_arrives_again_is_an_alert_until_it_is_forgotten_ag
         assert not [one for one in alerts.open_alerts(state, ["contract"]) if one.about == "forgotten rows"]
 
 
+@pytest.mark.slow
 def test_nothing_is_forgotten_of_whom_nothing_is_known_and_a_dry_run_changes_nothing(data: Path) -> None:
     files = {path: path.read_bytes() for path in (data / "landing").rglob("*.csv")}
     nobody = forgotten(data, "nobody at all")
@@ -186,6 +190,7 @@ def test_nothing_is_forgotten_of_whom_nothing_is_known_and_a_dry_run_changes_not
         assert erasures.all_erasures(state) == [] and not erasures.salt_file(state.settings).exists()
 
 
+@pytest.mark.slow
 def test_it_is_done_once_and_a_second_time_finds_nothing(data: Path) -> None:
     forgotten(data)
     assert not forgotten(data).counts
@@ -197,6 +202,7 @@ def test_it_is_done_once_and_a_second_time_finds_nothing(data: Path) -> None:
         assert len(left) == 58 and "c008" not in left
 
 
+@pytest.mark.slow
 def test_it_waits_for_runs_and_refuses_what_would_hide_rows_or_name_them(data: Path) -> None:
     settings = settings_of(data)
     with marked(settings.lake, "a-run"), pytest.raises(ErasureRefused, match="1 run is at work"):
@@ -211,6 +217,7 @@ def test_it_waits_for_runs_and_refuses_what_would_hide_rows_or_name_them(data: P
         assert erasures.all_erasures(state) == []
 
 
+@pytest.mark.slow
 def test_while_it_is_not_finished_nothing_else_writes_and_doctor_says_so(data: Path) -> None:
     settings = settings_of(data)
     (settings.lake / "forgetting").mkdir()
@@ -223,6 +230,7 @@ def test_while_it_is_not_finished_nothing_else_writes_and_doctor_says_so(data: P
         forgotten(data)
 
 
+@pytest.mark.slow
 def test_the_online_store_answers_without_the_customer_at_once(data: Path) -> None:
     with closing(open_store(settings_of(data))) as serving:  # of a service that is at work meanwhile
         filled = serving.fillings()

@@ -12,7 +12,7 @@ import dataframely as dy
 import polars as pl
 import pytest
 
-from ml_platform import Examples, Files, LightGBM, ModelPipeline, Table
+from ml_platform import Examples, Files, LightGBM, ModelPipeline, Split, Table
 from ml_platform.erasure import entity_of, forget
 from ml_platform.spec.declarations import Declarations
 from ml_platform_tests.erasure.churn_world import holding, settings_of
@@ -42,6 +42,7 @@ def pipeline(source: Files) -> ModelPipeline:
         examples=Examples("people", "person", ["name"], label="tall"),
         features=[],
         trainer=LightGBM(),
+        split=Split(validation=0.1, holdout=0.2),
         gates=[],
     )
 
@@ -76,7 +77,9 @@ FORMATS: dict[str, Callable[[list[dict[str, Any]], Path], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize(
+    "ending", [pytest.param(one, marks=[] if one == "csv.gz" else pytest.mark.slow) for one in FORMATS]
+)
 def test_rows_go_from_files_of_every_format_also_those_that_clean_drops(ending: str, tmp_path: Path) -> None:
     declared = pipeline(Files(f"people/*.{ending}"))
     settings = settings_of(tmp_path / "data")
@@ -91,13 +94,11 @@ def test_rows_go_from_files_of_every_format_also_those_that_clean_drops(ending: 
     declarations = Declarations({"tallness": declared})
     entity = entity_of(declared.table("people"), [str(BIG)])
     report = forget(settings, declarations, entity, actor="ann")
-    # Of a column with another name only `clean` knows the key: what it drops is found by nobody (docs/erasure.md).
-    assert report.counts["raw.people"] == 1 and report.counts["landed files of people"] == 2
+    assert report.counts["raw.people"] == 2 and report.counts["landed files of people"] == 4
     assert holding(settings.data, "of BIG") == []
     forget(settings, declarations, entity_of(declared.table("people"), ["born=1990-01-02"]), actor="ann")
     assert holding(settings.data, "7f3aq") == []
     with closing(World(settings, [declared], pictures=False)) as world:
-        assert [work.only for work in world.planned()][:1] == [[["raw", "people"]]] or world.planned()
         world.step("raw/people", "all")
         assert world.ws.lake.rows("SELECT person, name FROM validated.people") == [(3, "c")]
         outcome = world.step("validated/people", "all")

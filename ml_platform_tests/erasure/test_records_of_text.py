@@ -72,7 +72,8 @@ def test_a_value_is_taken_out_of_texts_in_every_spelling_and_out_of_no_other_wor
     assert markers.without("c07 and c077, xc07") == "(forgotten) and c077, xc07"
     shown = json.dumps({"text": 'a|b "c"', "c07": [7, "c077"], "html": "a|b &#34;c&#34; ann@example.org"})
     assert json.loads(markers.without(shown)) == {
-        "text": "(forgotten)", "(forgotten)": [7, "c077"],
+        "text": "(forgotten)",
+        "(forgotten)": [7, "c077"],
         "html": "a|b &#34;c&#34; (forgotten)",
     }
     assert markers.among(["nothing", None, "of c07"]) == [2]
