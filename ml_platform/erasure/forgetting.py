@@ -196,7 +196,7 @@ def _refuse_while_at_work(settings: Settings) -> None:
     if marks := at_work(settings.lake):
         raise ErasureRefused(
             f"{counted(len(marks), 'run is', 'runs are')} at work on the lake: {listed(marks)}.",
-            remedy="Wait for the end, and repeat this. Runs that begin meanwhile are refused until it is done.",
+            remedy="Wait for the end; then repeat this, or `ml-platform forget --resume` where it had begun.",
         )
 
 

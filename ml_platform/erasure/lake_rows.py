@@ -7,6 +7,7 @@ import polars as pl
 from sqlalchemy import select, update
 
 from ml_platform.erasure.plan import Plan
+from ml_platform.erasure.state_texts import FREE
 from ml_platform.erasure.texts import Markers
 from ml_platform.lake.connection import CATALOG
 from ml_platform.lake.transaction import Author, Transaction, write
@@ -147,12 +148,13 @@ def redact_tables(
     ours = {*_WITH_TEXTS, *pipelines}
     sql = (
         "SELECT schema_name, table_name, column_name FROM duckdb_columns() "
+        "SEMI JOIN duckdb_tables() USING (database_name, schema_name, table_name) "  # and no views
         "WHERE database_name = ? AND data_type = 'VARCHAR' ORDER BY ALL"
     )
     for schema, table, column in ws.lake.rows(sql, [CATALOG]):
         if (schema, table) in besides or schema not in ours:
             continue
-        if column.startswith("_") or not markers:
+        if column not in FREE or not markers:
             continue
         target, name = f"{quoted(schema)}.{quoted(table)}", quoted(column)
         texts = [text for (text,) in ws.lake.rows(f"SELECT DISTINCT {name} FROM {target} WHERE {name} IS NOT NULL")]

@@ -98,6 +98,7 @@ def made(
         for pipeline in with_examples:
             examples[pipeline.name] = _identities(ws, pipeline, table, keys, found[name].made)
         markers |= dict.fromkeys(_only_theirs(ws, name, found[name].rows))
+    names = _names(pipelines)
     return (
         Plan(
             uuid.uuid4().hex,
@@ -107,11 +108,18 @@ def made(
             {entity.table: entity.columns, **columns},
             entity.values,
             {name: rows.rows for name, rows in found.items()},
-            tuple(markers)[:_MOST_MARKERS],
+            tuple(value for value in markers if value not in names)[:_MOST_MARKERS],
             {name: rows.unread for name, rows in found.items() if rows.unread},
         ),
         examples,
     )
+
+
+def _names(pipelines: Sequence[ModelPipeline]) -> set[str]:
+    """Names of the declarations, which stand in texts for themselves."""
+    tables = [table for pipeline in pipelines for table in pipeline.tables]
+    columns = {column for table in tables for column in table.columns}
+    return {*columns, *(table.name for table in tables), *(pipeline.name for pipeline in pipelines)}
 
 
 def _identities(

@@ -8,33 +8,10 @@ from ml_platform.erasure.texts import Markers
 from ml_platform.state.database import State
 from ml_platform.state.metadata import METADATA
 
-# By these columns rows are found, ordered and compared. Values in names of files are left to people (S47).
-_NOT_FREE = frozenset(
-    {
-        "asset",
-        "partition",
-        "content_key",
-        "output",
-        "run_id",
-        "table_name",
-        "path",
-        "columns",
-        "key_columns",
-        "original",
-    }
-    | {
-        "file_id",
-        "sha256",
-        "read_key",
-        "screening_key",
-        "digest",
-        "partitions",
-        "pipeline",
-        "gate",
-        "gate_key",
-        "status",
-    }
-    | {"files", "blobs", "reads", "alert_id", "training_set", "bundle", "action", "present", "removed", "lake"}
+# What people read and nothing decides by. All else is found, ordered, compared or computed with.
+FREE = frozenset(
+    {"display", "checks", "error", "title", "text", "detail", "description", "reason", "why", "overrides"}
+    | {"resolved_why", "why_incomparable"}
 )
 
 
@@ -51,7 +28,7 @@ def redact(state: State, markers: Markers) -> int:
 
 def _texts(table: Table) -> Iterator[str]:
     for column in table.columns:
-        if isinstance(column.type, Text) and column.name not in _NOT_FREE and not column.primary_key:
+        if isinstance(column.type, Text) and column.name in FREE:
             yield column.name
 
 

@@ -13,6 +13,7 @@ from ml_platform.escaping import html_text, markdown_text
 
 FORGOTTEN = "(forgotten)"
 _SHORTEST_KEY = 3  # characters; a shorter key stands in too many texts by chance
+_SHORTEST_KEY_NUMBER = 5
 _SHORTEST_VALUE = 4
 _SHORTEST_NUMBER = 7
 _NUMBER = re.compile(r"[-+\d.,eE:]+")
@@ -24,9 +25,9 @@ def is_telling(value: str, *, key: bool = False) -> bool:
     >>> is_telling("c07", key=True), is_telling("12.5"), is_telling("ann@example.org")
     (True, False, True)
     """
-    if key:
-        return len(value) >= _SHORTEST_KEY
-    return len(value.strip()) >= (_SHORTEST_NUMBER if _NUMBER.fullmatch(value) else _SHORTEST_VALUE)
+    if _NUMBER.fullmatch(value):
+        return len(value) >= (_SHORTEST_KEY_NUMBER if key else _SHORTEST_NUMBER)
+    return len(value.strip()) >= (_SHORTEST_KEY if key else _SHORTEST_VALUE)
 
 
 class Markers:
@@ -54,7 +55,7 @@ class Markers:
         return any(spelling in content for spelling in self._encoded)
 
     def without(self, text: str) -> str:
-        """The text without the values: JSON is changed value by value; a row of a Markdown table goes as a whole."""
+        """The text without the values: JSON is changed text by text; a row of a Markdown table goes as a whole."""
         if text.startswith(("{", "[")):
             try:
                 return json.dumps(self._without(json.loads(text)))
@@ -68,9 +69,7 @@ class Markers:
         if isinstance(value, list):
             return [self._without(item) for item in value]
         if isinstance(value, dict):
-            return {self._plain(name): self._without(item) for name, item in value.items()}
-        if isinstance(value, int | float) and not isinstance(value, bool) and self.are_in(str(value)):
-            return None
+            return {name: self._without(item) for name, item in value.items()}
         return value
 
     def _plain(self, text: str) -> str:

@@ -39,6 +39,8 @@ def unreached_places(ws: Workspace, pipelines: Sequence[ModelPipeline], plan: Pl
     names = {pipeline.name for pipeline in pipelines}
     for name in sorted({row[0] for row in ws.state.rows(select(versions.c.pipeline).distinct())} - names):
         yield f"{name} is declared no more: its tables and training sets were not searched. Declare it and repeat this."
+    if ws.settings.catalog.get_secret_value():
+        yield "PostgreSQL keeps deleted rows until VACUUM FULL, and in its archives: see to the catalog's database."
     if dagster_home.elsewhere():
         yield "Dagster keeps its history in a database server: delete the runs of these assets there."
     yield from _ALWAYS

@@ -62,6 +62,8 @@ class Workspace(Stores):
         experiment (S46). Raises StateError for a state that newer code made or that is older than the lake.
         """
         refuse_lost_catalog(settings)
+        if records:
+            refuse_unfinished_erasure(settings)
         if database.lake_exists(settings) and not (database.is_current(settings) and carried_over(settings)):
             cls.open(settings, slices).close()
         with ExitStack() as opened:

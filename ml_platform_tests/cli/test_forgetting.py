@@ -13,10 +13,10 @@ from ml_platform_tests.cli.terminal import invoke, invoke_json
 def test_forget_says_what_would_go_asks_and_does_nothing_to_whom_it_does_not_know(platform: Path) -> None:
     trip = "trips_2024-01.csv"
     before = (platform / "landing" / "trips" / trip).read_bytes()
-    (outlook,) = invoke_json("forget", "trips", "--key", "trip=3", "--dry-run")
+    (outlook,) = invoke_json("forget", "trips", "--key", "trip=2024010003", "--dry-run")
     assert list(outlook) == ["table", "key_columns", "counts", "versions", "unreached", "erasure", "done"]
     assert outlook["counts"]["raw.trips"] == 1 and outlook["versions"] and not outlook["done"]
-    refused = invoke("forget", "trips", "--key", "trip=3", input="n\n")
+    refused = invoke("forget", "trips", "--key", "trip=2024010003")
     assert refused.exit_code == 1 and "Forget these rows for good?" in refused.stdout
     (nobody,) = invoke_json("forget", "trips", "--key", "trip=987654321", "--yes")
     assert nobody["counts"] == {} and nobody["erasure"] == ""

@@ -73,7 +73,7 @@ def test_a_value_is_taken_out_of_texts_in_every_spelling_and_out_of_no_other_wor
     shown = json.dumps({"text": 'a|b "c"', "c07": [7, "c077"], "html": "a|b &#34;c&#34; ann@example.org"})
     assert json.loads(markers.without(shown)) == {
         "text": "(forgotten)",
-        "(forgotten)": [7, "c077"],
+        "c07": [7, "c077"],
         "html": "a|b &#34;c&#34; (forgotten)",
     }
     assert markers.among(["nothing", None, "of c07"]) == [2]
