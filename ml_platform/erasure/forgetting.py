@@ -106,7 +106,8 @@ def forget(
         raise ErasureRefused(
             "An earlier erasure is not finished.", remedy="`ml-platform forget --resume` finishes it; then repeat this."
         )
-    with closing(Workspace.open(settings, _slices(declared))) as ws:
+    opened = Workspace.open_for_reading if dry_run else Workspace.open
+    with closing(opened(settings, _slices(declared))) as ws:
         context = _context(ws, declared, say)
         if not dry_run:
             _refuse_while_at_work(settings)
@@ -156,7 +157,11 @@ def resume(settings: Settings, declared: Declarations, *, say: Say = lambda _: N
     purge.rewrite_databases([*own, *served.databases(settings), *dagster_home.databases()])
     with closing(Workspace.open(settings, _slices(declared), erasing=True)) as ws:
         erasures.finish(
-            ws.state, plan.erasure_id, counts=report.counts, versions=report.versions, unreached=report.unreached
+            ws.state,
+            plan.erasure_id,
+            counts=report.counts,
+            versions=report.versions,
+            unreached=[markers.without(line) for line in report.unreached],
         )
         _resolve(ws, plan)
     plans.remove(settings)

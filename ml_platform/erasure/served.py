@@ -61,7 +61,6 @@ def fill_anew(ws: Workspace, pipelines: Sequence[ModelPipeline], tables: Set[str
     span = timedelta(days=ws.settings.online_days)
     store = open_store(ws.settings)
     try:
-        store.belong_to(ws.lake.identity)
         filled = _fill(ws, affected, store, span, pipelines)
         for pipeline in affected:
             name = predictions_fingerprint(pipeline.name)
