@@ -4,7 +4,8 @@ What is removed and how is here; that it was done is on record in `state.erasure
 withdrawal means for history is not here: these keep their past, and forgetting rewrites it.
 """
 
+from ml_platform.erasure.applying import Report
 from ml_platform.erasure.entity import Entity, entity_of
-from ml_platform.erasure.forgetting import Report, forget, forget_again, resume
+from ml_platform.erasure.forgetting import forget, forget_again, resume
 
 __all__ = ["Entity", "Report", "entity_of", "forget", "forget_again", "resume"]

@@ -37,8 +37,9 @@ class _Rewritten(Source):
         for available in self._source.discover(recorded):
             yield replace(available, fingerprint=partial(self._recorded, available))
 
-    def _recorded(self, available: Available) -> str:
-        return self._contents.recorded(available.fingerprint())
+    def _recorded(self, available: Available) -> str | None:
+        fingerprint = available.fingerprint()
+        return None if fingerprint is None else self._contents.recorded(fingerprint)
 
     def read(self, version: Available, rows: RowSink) -> Reading:
         reading = self._source.read(version, _Recorded(rows, self._contents))
