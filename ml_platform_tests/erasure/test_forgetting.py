@@ -94,6 +94,9 @@ def test_no_byte_of_a_customer_is_left_and_all_that_is_of_others_stays(
     with closing(opened(data)) as world:
         assert contents(world) == before and world.keys() == keys
         assert world.planned() == [], "nothing counts as changed"
+        (record,) = erasures.all_erasures(world.ws.state)
+        assert record.status == "done" and record.versions == report.versions and MARK not in repr(record)
+        assert "cannot be reproduced since" in card_of(world.ws, world.pipeline, 2)
         assert [row[0] for row in world.ws.lake.rows("SELECT role FROM churn.served")] == ["champion"]
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))  # without the history of above, which is none of Dagster's own
     findings = list(examine(lambda: settings_of(data), lambda _: declared(), deep=True))
@@ -101,6 +104,7 @@ def test_no_byte_of_a_customer_is_left_and_all_that_is_of_others_stays(
     assert said.name == "open alert" and said.detail == "About (forgotten)"
 
 
+@pytest.mark.slow
 def test_a_record_says_that_it_was_done_and_where_and_nothing_of_whom(after: Path) -> None:
     with closing(State(settings_of(after), read_only=True)) as state:
         (one,) = erasures.all_erasures(state)
@@ -119,6 +123,7 @@ def test_a_record_says_that_it_was_done_and_where_and_nothing_of_whom(after: Pat
     assert [one.state for one in findings] == ["warn"]
 
 
+@pytest.mark.slow
 def test_a_version_says_that_it_cannot_be_reproduced_and_serves_on(after: Path) -> None:
     with closing(opened(after)) as world:
         version = versions.version(world.ws.state, "churn", 2)

@@ -77,9 +77,8 @@ FORMATS: dict[str, Callable[[list[dict[str, Any]], Path], bytes]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "ending", [pytest.param(one, marks=[] if one == "csv.gz" else pytest.mark.slow) for one in FORMATS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", FORMATS)
 def test_rows_go_from_files_of_every_format_also_those_that_clean_drops(ending: str, tmp_path: Path) -> None:
     declared = pipeline(Files(f"people/*.{ending}"))
     settings = settings_of(tmp_path / "data")
