@@ -23,6 +23,7 @@ from ml_platform.cli import (
     changing,
     deciding,
     documenting,
+    forgetting,
     inspecting,
     maintaining,
     packaging,
@@ -66,6 +67,7 @@ _GROUPS = (
     runs,
     trials,
     maintaining,
+    forgetting,
 )
 for module in (*_GROUPS, backing_up):
     module.register(app)

@@ -1,6 +1,7 @@
 """Content-addressed blobs: a file's name is the SHA-256 of its bytes."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,6 +23,14 @@ _SETTLED = 2_000_000_000  # nanoseconds; two writes closer than a disk's clock t
 _SMALL = 65_536  # bytes; hashlib's buffer for a file takes longer to make than such a file to hash
 
 
+@dataclass(frozen=True)
+class Rewriting:
+    """`present`: the hash of what stands for a blob that was rewritten; `at`: when, as people read it."""
+
+    present: str
+    at: str
+
+
 class Blobs:
     """Blobs in `<artifacts>/<first two digits>/<hash>`. Putting the same bytes twice is one file."""
 
@@ -28,8 +38,43 @@ class Blobs:
         self.folder = (settings or Settings()).artifacts
 
     def path(self, digest: str) -> Path:
-        """Where a blob of that hash is or would be."""
+        """Where a blob of that hash is or would be; of one that was rewritten, where its content is now."""
+        return self._own_path(self.present(digest))
+
+    def _own_path(self, digest: str) -> Path:
         return self.folder / digest[:2] / digest
+
+    def present(self, digest: str) -> str:
+        """The hash of what stands for a blob now: its own, or that of the content without forgotten rows (S47)."""
+        while (note := self.rewriting(digest)) is not None:
+            digest = note.present
+        return digest
+
+    def rewriting(self, digest: str) -> Rewriting | None:
+        """How a blob was rewritten because rows were forgotten; None while its own bytes are there."""
+        own = self._own_path(digest)
+        if own.exists():
+            return None
+        try:
+            return Rewriting(**json.loads(self.rewriting_note(digest).read_bytes()))
+        except FileNotFoundError:
+            return None
+
+    def rewriting_note(self, digest: str) -> Path:
+        """The small file that says what stands for a blob that was rewritten."""
+        return self._own_path(digest).with_name(f"{digest}.rewritten")
+
+    def rewrite(self, digest: str, file: Path, at: str) -> str:
+        """Let the content of `file` stand for the blob from now on, and remove its own bytes; the new hash.
+
+        at: when, as people read it. After a kill either content stands, whole; the same call finishes.
+        """
+        present = self.put_file(file)
+        if present == digest:
+            return digest
+        durable.write(self.rewriting_note(digest), json.dumps({"present": present, "at": at}).encode())
+        self._own_path(digest).unlink(missing_ok=True)
+        return present
 
     def put_bytes(self, data: bytes) -> str:
         """Store bytes; their hash."""
@@ -61,7 +106,7 @@ class Blobs:
         modification time protects it from maintenance until the caller has recorded the hash.
         """
         digest = file_hash(path)
-        target = self.path(digest)
+        target = self._own_path(digest)
         durable.make_folder(target.parent)
         path.touch()
         durable.sync_file(path)
@@ -74,11 +119,13 @@ class Blobs:
 
         For plans, which ask often. What is about to be used is read whole each time (`get`).
         """
-        return unchanged(self.path(digest), digest)
+        present = self.present(digest)
+        return unchanged(self._own_path(present), present)
 
     def get(self, digest: str) -> Path:
         """The path of a blob whose bytes were checked. Raises BlobError when missing or damaged."""
-        path = self.path(digest)
+        digest = self.present(digest)
+        path = self._own_path(digest)
         if not path.exists():
             raise BlobError(
                 f"The blob {digest[:12]} is not in {self.folder}.",

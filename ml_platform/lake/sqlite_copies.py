@@ -9,7 +9,7 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -27,6 +27,11 @@ def copy(databases: Mapping[Path, Path]) -> str:
 def problem(database: Path) -> str:
     """What SQLite's check of a database in use says; "" when it is whole."""
     return _run("check", {str(database): ""})
+
+
+def rewrite(databases: Sequence[Path]) -> str:
+    """Write databases anew, in place, so that no page of what was deleted is left; why SQLite refused, or ""."""
+    return _run("rewrite", {str(database): "" for database in databases}) if databases else ""
 
 
 def checked(database: Path) -> str:
@@ -53,11 +58,24 @@ def _run(what: str, databases: Mapping[str, str]) -> str:
 def _main() -> int:
     (what,) = sys.argv[1:]
     for source, target in json.load(sys.stdin).items():
-        refusal = checked(Path(source)) if what == "check" else _copied(Path(source), Path(target))
+        if what == "rewrite":
+            refusal = _rewritten(Path(source))
+        else:
+            refusal = checked(Path(source)) if what == "check" else _copied(Path(source), Path(target))
         if refusal:
             sys.stdout.write(refusal)
             return _PROBLEM
     return 0
+
+
+def _rewritten(database: Path) -> str:
+    try:
+        with closing(sqlite3.connect(database, timeout=60, isolation_level=None)) as connection:
+            connection.execute("VACUUM")
+            (is_busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.Error as error:
+        return f"{database.name}: {error}"
+    return f"{database.name} is being read" if is_busy else ""
 
 
 def _copied(source: Path, target: Path) -> str:

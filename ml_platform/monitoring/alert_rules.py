@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ml_platform.errors import PlatformError, first_line
+from ml_platform.naming import counted
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.sources.scan import Refusal
 from ml_platform.spec.canonical import content_key
@@ -13,6 +14,7 @@ from ml_platform.spec.partitions import WHOLE
 from ml_platform.state.alerts import Alert, Kind, alert
 from ml_platform.state.files import Refused
 
+FORGOTTEN_ROWS = "forgotten rows"  # what such an alert is about
 _CHANGING = re.compile(r"\b[0-9a-f-]{8,}\b|\d+")  # ids, times and counts in the text of an error
 
 
@@ -59,6 +61,25 @@ def of_refused(table: str, refused: Sequence[Refused], run_id: str) -> list[Aler
             run_id=run_id,
         )
         for file in refused
+    ]
+
+
+def of_forgotten(table: str, partition: str, keys: int, evidence: str, run_id: str) -> list[Alert]:
+    """An alert where keys that were forgotten stand in a partition again; none where there are no such `keys`."""
+    if not keys:
+        return []
+    return [
+        alert(
+            "contract",
+            f"validated/{table}",
+            partition,
+            FORGOTTEN_ROWS,
+            evidence=evidence,
+            title=f"Forgotten rows of {table} arrived again",
+            text=f"{counted(keys, 'key')} that were forgotten are in {partition} again. `ml-platform forget {table} "
+            "--again` removes their rows; mend the source, too.",
+            run_id=run_id,
+        )
     ]
 
 

@@ -21,6 +21,7 @@ from ml_platform.lake import catalog_files, postgres_dump, snapshots, sqlite_cop
 from ml_platform.lake.backup_lists import Backup, StoredFile
 from ml_platform.lake.backup_removal import Removed, keep_newest
 from ml_platform.lake.backup_store import BackupStore
+from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.catalog_faults import damage_named
 from ml_platform.lake.catalog_files import CatalogFile
 from ml_platform.lake.connection import Lake
@@ -178,14 +179,17 @@ class _Copying:
 
 
 def _copy_files(settings: Settings, moment: _Moment, copying: _Copying) -> None:
-    data, tables = settings.data, settings.lake.resolve() / "tables"
+    data, tables, blobs = settings.data, settings.lake.resolve() / "tables", Blobs(settings)
     for file in moment.tables:
         if file.current or (tables / file.path).exists():  # an older snapshot may have lost its files long ago
             copying.add(f"lake/tables/{file.path}", tables / file.path, size=file.size, sha256=file.sha256)
     for digest in sorted(moment.blobs | moment.shown):
-        path = settings.artifacts / digest[:2] / digest
+        note, present = blobs.rewriting_note(digest), blobs.present(digest)
+        if present != digest:  # rows of it were forgotten
+            copying.add(f"artifacts/{digest[:2]}/{note.name}", note)
+        path = settings.artifacts / present[:2] / present
         if digest in moment.blobs or path.exists():
-            copying.add(f"artifacts/{digest[:2]}/{digest}", path, sha256=digest)
+            copying.add(f"artifacts/{present[:2]}/{present}", path, sha256=present)
     for name in [*sorted(moment.reports), ADDED]:
         if (data / name).exists():  # a lost page is drawn again by the next run
             copying.add(name, data / name)

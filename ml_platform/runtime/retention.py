@@ -15,7 +15,7 @@ from ml_platform.lake.maintenance import MaintenanceReport
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.sources import landing
-from ml_platform.state import experiments
+from ml_platform.state import erasures, experiments
 from ml_platform.state.database import State
 from ml_platform.state.engine import path
 from ml_platform.state.schema import record_details, records, screenings, versions
@@ -59,7 +59,7 @@ def _refuse_damaged(ws: Workspace) -> None:
 def referenced(state: State) -> set[str]:
     """The digests of all referenced blobs."""
     with state.reading():
-        return stored_outputs(state) | shown(state)
+        return stored_outputs(state) | shown(state) | erasures.present_blobs(state)
 
 
 def stored_outputs(state: State) -> set[str]:

@@ -10,6 +10,7 @@ from ml_platform.lake import catalog_indexes, data_files, file_hashes
 from ml_platform.lake.blobs import Blobs, unchanged
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author, Transaction
+from ml_platform.lake.unfinished_erasure import refuse_unfinished_erasure
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.settings import Settings
 from ml_platform.spec.partitions import Partitions
@@ -33,9 +34,14 @@ class Workspace(Stores):
     slices: Mapping[str, Partitions | None] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, settings: Settings, slices: Mapping[str, Partitions | None]) -> "Workspace":
-        """Open lake and state for writing. Missing ones are created, older ones are migrated."""
+    def open(cls, settings: Settings, slices: Mapping[str, Partitions | None], *, erasing: bool = False) -> "Workspace":
+        """Open lake and state for writing. Missing ones are created, older ones are migrated.
+
+        Raises LakeError while an erasure is not finished, unless it is that which opens them (`erasing`).
+        """
         refuse_lost_catalog(settings)
+        if not erasing:
+            refuse_unfinished_erasure(settings)
         with ExitStack() as opened:
             lake = opened.enter_context(closing(Lake(settings)))
             state = opened.enter_context(closing(_open_state(lake, settings)))
@@ -56,6 +62,8 @@ class Workspace(Stores):
         experiment (S46). Raises StateError for a state that newer code made or that is older than the lake.
         """
         refuse_lost_catalog(settings)
+        if records:
+            refuse_unfinished_erasure(settings)
         if database.lake_exists(settings) and not (database.is_current(settings) and carried_over(settings)):
             cls.open(settings, slices).close()
         with ExitStack() as opened:

@@ -25,6 +25,8 @@ def fill(
     answered_span: timedelta | None = None,
     keeper: EventKeeper | None = None,
     event_tables: Set[str] = frozenset(),
+    *,
+    anew: bool = False,
 ) -> list[Filling]:
     """Fill every layout of a definition from the validated tables as they are now; what is on record of each.
 
@@ -33,6 +35,7 @@ def fill(
     that no such example can use are left out.
     keeper: of the tables that take events: theirs are filled with the events that the validated tables lack (S36).
     event_tables: those of them that the pipeline has, with rows that no feature of the definition reads among them.
+    anew: fill what was filled from the rows on record, too: some of them were forgotten (S47).
     """
     store.belong_to(stores.lake.identity)
     # Before the rows: a number that is too old only fills once more, and one that is too new would hide rows.
@@ -56,7 +59,7 @@ def fill(
                 of_table = refill(stores, event_rows, definition, store, reach, records[name], first, snapshot)
                 fillings.append(of_table[fingerprint])
                 continue
-            if earlier_filling is not None and _still_answers(earlier_filling, filling):
+            if not anew and earlier_filling is not None and _still_answers(earlier_filling, filling):
                 fillings.append(earlier_filling)
                 continue
             horizon_us = since_epoch(horizon) if horizon is not None else None

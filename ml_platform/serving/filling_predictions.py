@@ -19,11 +19,13 @@ def newest_record(stores: Stores, pipeline: str) -> int:
     return ledger.newest_number(stores.state, f"{pipeline}/predictions")
 
 
-def fill_predictions(stores: Stores, pipeline: str, store: OnlineStore, span: timedelta | None) -> Filling:
+def fill_predictions(
+    stores: Stores, pipeline: str, store: OnlineStore, span: timedelta | None, *, anew: bool = False
+) -> Filling:
     """Store the newest prediction of each key; what is on record of it.
 
     span: how long before the newest prediction time one may lie; None: any. Without prediction times all are stored.
-    Nothing is written where the store has the newest ones.
+    Nothing is written where the store has the newest ones, unless they are to be filled `anew`.
     """
     record, name = newest_record(stores, pipeline), predictions_fingerprint(pipeline)
     with stores.reading():
@@ -32,7 +34,7 @@ def fill_predictions(stores: Stores, pipeline: str, store: OnlineStore, span: ti
         horizon = newest - span if newest is not None and span is not None else None
         filling = Filling(f"{pipeline}.predictions", record, horizon, None, datetime.now(UTC))
         earlier = store.fillings().get(name)
-        if earlier is not None and (earlier.record_number, earlier.horizon) == (record, horizon):
+        if not anew and earlier is not None and (earlier.record_number, earlier.horizon) == (record, horizon):
             return earlier
         return store.fill(name, _values(stores, pipeline, name, horizon) if record else (), filling)
 

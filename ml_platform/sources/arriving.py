@@ -13,6 +13,7 @@ from ml_platform.sources.row_intake import RowIntake
 from ml_platform.sources.scan import Waiting
 from ml_platform.spec.tables import Table
 from ml_platform.state import files as file_records
+from ml_platform.state.erasures import rewritten_files
 from ml_platform.state.stores import Stores
 
 
@@ -21,6 +22,7 @@ class ArrivingVersion:
 
     def __init__(self, stores: Stores, table: Table, item: Waiting, places: Places) -> None:
         self._table, self._item, self._places, self._before = table, item, places, places.columns
+        self._state = stores.state
         self.placed: Placed = {}
         self.rows = RowIntake(stores.lake, self._stored)
 
@@ -47,7 +49,8 @@ class ArrivingVersion:
             check_columns(self._table, frame.columns, path)
             check_values(frame, path)
             self.placed = self._places.of(frame, path)
-            return as_stored(frame, self.placed, self.file_id(fingerprint), first)
+            removed = rewritten_files(self._state, self._table.name).removed.get(fingerprint, ())
+            return as_stored(frame, self.placed, self.file_id(fingerprint), first, removed)
         except PanicException as panic:  # polars ends so at values that it has no form for
             interrupts.stop_if_arrived()
             raise without_form(read, path, panic) from None

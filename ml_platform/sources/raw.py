@@ -18,8 +18,8 @@ from ml_platform.sources.arriving import ArrivingVersion
 from ml_platform.sources.faults import RAISED, refusal
 from ml_platform.sources.locks import table_lock
 from ml_platform.sources.raw_columns import FILE, Places
-from ml_platform.sources.registry import source_of
 from ml_platform.sources.rereading import reread
+from ml_platform.sources.rewritten import recorded_source
 from ml_platform.sources.scan import Refusal, Waiting, look, read_key
 from ml_platform.sources.source import Source, Stamp
 from ml_platform.sources.withdrawing import without_rows
@@ -84,7 +84,7 @@ def ingest(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str]
     report, rows = IngestReport(table.name, [], [], {}, [], [], 0), 0
     with table_lock(stores.settings, table.name):
         report.reread.extend(reread(stores, table, run_id, on_file=on_file))
-        source = source_of(stores.settings, table)
+        source = recorded_source(stores.state, table)
         places = Places(stores.lake, table.name)
         scan = look(stores.state, table, source)
         report.refused.extend(scan.pending.refused)

@@ -148,12 +148,29 @@ def _stored_rows(
     return lake.frame(f"SELECT {listed} FROM raw.{quoted(table)} WHERE {where} {order}", parameters)
 
 
-def as_stored(frame: pl.DataFrame, placed: Placed, file_id: str, first: int = 0) -> pl.DataFrame:
-    """The rows of a version as they go into the raw table, in their order; `first` is the number of the first."""
+def as_stored(
+    frame: pl.DataFrame, placed: Placed, file_id: str, first: int = 0, removed: Sequence[int] = ()
+) -> pl.DataFrame:
+    """The rows of a version as they go into the raw table, in their order; `first` is the number of the first.
+
+    removed: the numbers of rows that were forgotten: the others keep theirs (S47).
+    """
     # `select` would read a name such as "*" as a pattern.
     kept = [frame[name].alias(home) for name, (home, _) in placed.items() if home is not None]
     ids = pl.Series(FILE, [file_id]).new_from_index(0, frame.height)
-    return pl.DataFrame([*kept, ids, pl.int_range(first, first + frame.height, eager=True).alias(ROW)])
+    return pl.DataFrame([*kept, ids, original_numbers(first, frame.height, removed).alias(ROW)])
+
+
+def original_numbers(first: int, count: int, removed: Sequence[int]) -> pl.Series:
+    """The numbers that rows of a file have on record, from position `first` on, where others were removed from it.
+
+    >>> original_numbers(1, 3, [0, 2]).to_list()
+    [3, 4, 5]
+    """
+    numbers = pl.int_range(first, first + count, eager=True)
+    for number in sorted(removed):
+        numbers = numbers + (numbers >= number).cast(pl.Int64)
+    return numbers
 
 
 def _as_read(stored: pl.DataFrame, columns: str) -> pl.DataFrame:

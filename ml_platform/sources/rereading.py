@@ -17,13 +17,14 @@ from ml_platform.lake.storable import storable
 from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import quoted
 from ml_platform.sources.raw_columns import FILE, Placed, as_stored, types_in_duckdb
-from ml_platform.sources.registry import source_of
+from ml_platform.sources.rewritten import recorded_source
 from ml_platform.sources.row_intake import RowIntake
 from ml_platform.sources.scan import read_key
 from ml_platform.sources.source import Available, Source
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.tables import Table
 from ml_platform.state import files as file_records
+from ml_platform.state.erasures import rewritten_files
 from ml_platform.state.files import FileVersion
 from ml_platform.state.stores import Stores
 from ml_platform.state.withdrawals import NO_CONTENT
@@ -46,7 +47,7 @@ def lost(stores: Stores, table: Table) -> Lost | None:
     lacking = list(_lacking(stores, table))
     if not lacking:
         return Lost([], [])
-    return _sought(source_of(stores.settings, table), stores, table, lacking)
+    return _sought(recorded_source(stores.state, table), stores, table, lacking)
 
 
 def can_reread(stores: Stores, table: Table) -> bool:
@@ -67,13 +68,13 @@ def reread(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str]
     if data_files.whole(stores.lake, "raw", table.name):
         return []
     data_files.set_aside_damaged(stores.lake)  # what was lost since the lake was opened
-    source = source_of(stores.settings, table)
+    source = recorded_source(stores.state, table)
     batch: list[tuple[FileVersion, RowIntake]] = []
     reread_paths: list[str] = []
     for version, available in _sought(source, stores, table, list(_lacking(stores, table))).readable:
         if on_file is not None:
             on_file(version.path)
-        rows = _read_again(stores, source, version, available)
+        rows = _read_again(stores, table, source, version, available)
         if rows is None:
             continue
         batch.append((version, rows))
@@ -132,9 +133,12 @@ def _fingerprint(available: Available) -> str | None:
         return None  # it went away since it was discovered, or cannot be read now
 
 
-def _read_again(stores: Stores, source: Source, version: FileVersion, available: Available) -> RowIntake | None:
+def _read_again(
+    stores: Stores, table: Table, source: Source, version: FileVersion, available: Available
+) -> RowIntake | None:
     """The version's rows as they are stored; None where the content differs by now, or is read otherwise."""
     placed: Placed = json.loads(version.columns)
+    removed = rewritten_files(stores.state, table.name).removed.get(version.sha256, ())
 
     def stored(read: pl.DataFrame, first: int, _: str) -> pl.DataFrame:
         frame = storable(read)
@@ -142,7 +146,7 @@ def _read_again(stores: Stores, source: Source, version: FileVersion, available:
         same_types = all(types.get(name) == kind for name, (home, kind) in placed.items() if home is not None)
         if not same_types or set(placed) != set(types):
             raise FileRefused(version.path, "its columns are read otherwise than before")
-        return as_stored(frame, placed, version.file_id, first)
+        return as_stored(frame, placed, version.file_id, first, removed)
 
     rows = RowIntake(stores.lake, stored)
     same = False

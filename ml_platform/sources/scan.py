@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from ml_platform.errors import SourceUnavailable
 from ml_platform.naming import listed
 from ml_platform.settings import FileLimits, ProcessShare
-from ml_platform.sources.registry import source_of
+from ml_platform.sources.rewritten import recorded_source
 from ml_platform.sources.source import Available, Source, Stamp
 from ml_platform.spec.canonical import canonical, content_key
 from ml_platform.spec.tables import Table
@@ -115,7 +115,7 @@ def read_key(table: Table, refused_within: FileLimits | None = None) -> str:
 
 def pending(state: State, table: Table) -> Pending:
     """What an ingest would read. Nothing is written."""
-    return look(state, table, source_of(state.settings, table)).pending
+    return look(state, table, recorded_source(state, table)).pending
 
 
 def refused(state: State, table: Table, have: Pending | None = None) -> list[Refused]:

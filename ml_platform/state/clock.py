@@ -12,6 +12,7 @@ from ml_platform.state import schema
 from ml_platform.state.canary_tables import canaries
 from ml_platform.state.challenge_tables import challenges
 from ml_platform.state.check_tables import checks
+from ml_platform.state.erasure_tables import erasures, rewritten
 from ml_platform.state.schema import clock
 
 _NAME = "platform"  # the table has this row only
@@ -61,6 +62,9 @@ _STAMPED = (
     checks.c.recorded_at,
     challenges.c.recorded_at,
     canaries.c.recorded_at,
+    erasures.c.begun_at,
+    erasures.c.ended_at,
+    rewritten.c.rewritten_at,
     schema.alerts.c.raised_at,
     schema.alerts.c.resolved_at,
     schema.alert_deliveries.c.recorded_at,

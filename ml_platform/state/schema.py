@@ -23,21 +23,22 @@ from sqlalchemy import (
 import ml_platform.state.canary_tables  # these add their tables to the metadata
 import ml_platform.state.challenge_tables
 import ml_platform.state.check_tables
+import ml_platform.state.erasure_tables
 import ml_platform.state.experiment_tables
 import ml_platform.state.plan_tables
 import ml_platform.state.search_tables  # noqa: F401 - as above
 from ml_platform.state.column_types import ID, text_column, time_column
 from ml_platform.state.metadata import METADATA
 
-REVISION = "0012"  # the newest migration
+REVISION = "0013"  # the newest migration
 metadata = METADATA  # of the tables here and in the modules above
 
 # What was carried over from a lake that kept these rows itself: "copied", then "done".
 imports = Table("imports", metadata, Column("source", Text, primary_key=True), text_column("progress"))
 
-# The lake that the records are about, and its newest snapshot with a record (`lake_marks`).
+# The lake that the records are about, and its newest snapshot with a record (`lake_marks`). `clock` is one row: the
+# newest time that the platform stamped.
 lake_marks = Table("lake_marks", metadata, Column("lake", Text, primary_key=True), Column("snapshot", BigInteger))
-# The newest time that the platform stamped; one row (`state.clock`).
 clock = Table("clock", metadata, Column("name", Text, primary_key=True), time_column("newest"))
 
 # Everything that was produced, from which content key (S31, S32). The newest row of an asset and partition counts.
@@ -98,8 +99,7 @@ files = Table(
     sqlite_autoincrement=True,
 )
 
-# File versions whose rows are about to be committed to the lake; a row that outlives its writer
-# names rows of `raw` that no record stands for (`sources.raw`).
+# File versions whose rows are about to be committed; a row that outlives its writer names unrecorded rows of `raw`.
 unfinished_files = Table(
     "unfinished_files",
     metadata,
@@ -118,7 +118,7 @@ landings = Table(
     time_column("recorded_at"),
 )
 
-# Why a version without rows stands for a path: a person withdrew the file, or its content has another name now.
+# Why a version without rows stands for a path: a person withdrew the file, or its content has another name.
 withdrawals = Table(
     "withdrawals",
     metadata,
@@ -180,8 +180,8 @@ versions = Table(
     sqlite_autoincrement=True,
 )
 
-# What a gate found about a version; no row is ever changed (S23). `measurement` counts the measurements of a
-# gate from 1, and the newest counts. `severity` is that of the declaration by which it was judged.
+# What a gate found about a version; no row is ever changed (S23). `measurement` counts from 1, and the newest counts.
+# `severity` is that of the declaration by which it was judged.
 verdicts = Table(
     "verdicts",
     metadata,

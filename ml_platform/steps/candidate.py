@@ -30,8 +30,8 @@ from ml_platform.steps.search_display import search_display
 from ml_platform.steps.training_set import SKIPPED_KEY, skipped, stored_training_set
 from ml_platform.training import fitting
 from ml_platform.training.training_set import TrainingSet
-from ml_platform.views.feature_sources import all_uses
 from ml_platform.tuning import fitting as tuned_fitting
+from ml_platform.views.feature_sources import all_uses
 
 _KEPT = ("evaluations", "format", "bytes", "contract")  # of a fit, beside the metrics
 

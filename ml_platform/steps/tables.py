@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ml_platform.lake.transaction import Author
-from ml_platform.monitoring.alert_rules import of_refused, of_unavailable
+from ml_platform.monitoring.alert_rules import of_forgotten, of_refused, of_unavailable
 from ml_platform.plots.markdown import ROWS, rows_table
 from ml_platform.quality import checks
 from ml_platform.quality.check_result import CheckResult
@@ -26,6 +26,7 @@ from ml_platform.state.checks import CheckRow
 from ml_platform.state.files import FileVersion
 from ml_platform.state.results import RawResult
 from ml_platform.validation import quarantine, validated
+from ml_platform.validation.forgotten import arrived_again
 
 
 def ingest(
@@ -100,6 +101,7 @@ def validate(
     rows_by_check = [_check_row(table, partition, report.content_key, result, run_id) for result in results]
     check_records.record(ws.state, table.name, partition, rows_by_check)
     _check_failed_again(ws, table, references, run_id, besides=partition)
+    again = sum(map(len, arrived_again(ws, table, partition).values()))
     good = Outcome(
         result.rows,
         status,
@@ -107,7 +109,10 @@ def validate(
         display=display,
         checks=results,
         content_key=report.content_key,
-        alerts=tuple(of_refused(table.name, turned_away(ws.state, table), run_id)),
+        alerts=(
+            *of_refused(table.name, turned_away(ws.state, table), run_id),
+            *of_forgotten(table.name, partition, again, report.content_key, run_id),
+        ),
     )
     rows = quarantine.rows(ws, table, partition=partition, limit=ROWS) if result.quarantined else []
     rejected = {"by rule": dict(result.by_rule), "preview": {"text": rows_table(rows, result.quarantined)}}

@@ -37,6 +37,7 @@ def reproduce(blobs: Blobs, training_set: str, bundle: str, cancellation: Cancel
     missing or damaged, TrainingError when training itself fails, and ProcessKilled when the process was ended from
     outside.
     """
+    refuse_forgotten(blobs, training_set)
     try:
         answer = _fresh_processes().ask(
             {
@@ -56,6 +57,16 @@ def reproduce(blobs: Blobs, training_set: str, bundle: str, cancellation: Cancel
     if "refused" in answer:
         raise (BlobError if answer["kind"] == "BlobError" else TrainingError)(answer["refused"])
     return Reproduction(**answer)
+
+
+def refuse_forgotten(blobs: Blobs, training_set: str) -> None:
+    """Raise TrainingError where rows of a training set were forgotten: no training gives the model again (S47)."""
+    if (rewriting := blobs.rewriting(training_set)) is not None:
+        raise TrainingError(
+            f"It cannot be reproduced since {rewriting.at}: rows of its training set {training_set[:12]} were "
+            "forgotten.",
+            remedy="Train a new version on the rows that are left: `ml-platform retrain PIPELINE --why …`.",
+        )
 
 
 def reproduce_here(blobs: Blobs, training_set: str, bundle: str, *, threads: int = 0) -> Reproduction:

@@ -26,6 +26,7 @@ from ml_platform.views.alert_health import set_clock, standing_alerts, undeliver
 from ml_platform.views.champion_health import champions
 from ml_platform.views.data_health import rejected_rows, waiting_files, waiting_partitions
 from ml_platform.views.databases_health import catalog_findings, damaged_pages, mismatch
+from ml_platform.views.erasure_health import erasures
 from ml_platform.views.health_finding import Finding, surveyed
 from ml_platform.views.raw_health import lost_rows
 from ml_platform.views.serving_health import services_behind
@@ -181,6 +182,7 @@ STATE: dict[str, StateCheck] = {
     "open alert": standing_alerts,
     "alerts": undelivered_alerts,
     "versions": changed_libraries,
+    "erasure": erasures,
 }
 PIPELINE: dict[str, StateCheck] = {"quarantine": rejected_rows, "champion": champions, "landed files": waiting_files}
 STORES: dict[str, StoresCheck] = {"raw rows": lost_rows, "partitions": waiting_partitions, "service": services_behind}

@@ -16,7 +16,7 @@ def killed_at(moment: int, act: Callable[[], object], calls: tuple[Call, ...] = 
     child = os.fork()
     if child == 0:
         try:
-            _end_at(moment, calls)
+            end_at(moment, calls)
             act()
         except BaseException:  # whatever it is must not return into the tests
             traceback.print_exc()
@@ -27,7 +27,8 @@ def killed_at(moment: int, act: Callable[[], object], calls: tuple[Call, ...] = 
     return os.WIFSIGNALED(status)
 
 
-def _end_at(moment: int, calls: tuple[Call, ...]) -> None:
+def end_at(moment: int, calls: tuple[Call, ...]) -> None:
+    """End this process before the n-th of these calls, counted from now on."""
     left = moment
 
     def counted(call: Callable[..., object]) -> Callable[..., object]:

@@ -102,7 +102,7 @@ def _card(ws: Workspace, pipeline: ModelPipeline, version: Version, figures: Mea
         metrics=_metrics(version, judged, figures.overall if figures else {}),
         comparison=comparison,
         gates=tuple(_gate(verdict) for verdict in judged),
-        reproduction=_reproduction(judged),
+        reproduction=_reproduction(ws, version, judged),
         so_far=so_far(ws, pipeline.name, number) if figures else None,
         limits=limits(pipeline, bundle, parts, immature, features, comparison),
         changes=changes_about(log, number, version.partition) if figures else (),
@@ -257,7 +257,11 @@ def _gate(verdict: Verdict) -> Gate:
     )
 
 
-def _reproduction(judged: list[Verdict]) -> Reproduction:
+def _reproduction(ws: Workspace, version: Version, judged: list[Verdict]) -> Reproduction:
+    rewriting = ws.blobs.rewriting(version.training_set)
+    if rewriting is not None:
+        forgotten = f"It cannot be reproduced since {rewriting.at}: rows of its training set were forgotten."
+        return Reproduction(None, forgotten, None)
     for verdict in reversed(judged):
         if verdict.metric == "identical" and not verdict.slice:
             return Reproduction(verdict.passed, verdict.detail, verdict.recorded_at)

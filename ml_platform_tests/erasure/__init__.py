@@ -1,0 +1,1 @@
+"""Forgetting an entity everywhere (S47)."""
