@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ml_platform.settings import Settings
     from ml_platform.spec.declarations import Declarations
     from ml_platform.spec.pipeline import ModelPipeline
+    from ml_platform.state.database import State
     from ml_platform.views.undeclared import Undeclared
 
 
@@ -134,3 +135,13 @@ def writing(there: "Declarations | None" = None) -> "Workspace":
     from ml_platform.runtime.workspace import Workspace
 
     return Workspace.open(settings(), slices_of((there or declarations()).pipelines.values()))
+
+
+def state(*, write: bool = False) -> "State":
+    """The operational state of a lake. Raises LakeError when there is none yet."""
+    from ml_platform.state.database import State, is_current
+
+    current = settings()
+    if not is_current(current):
+        reading().close()  # where there is no lake, or an older one, this says so or migrates it
+    return State(current, read_only=not write)

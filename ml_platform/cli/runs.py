@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ml_platform.cli import opening
+from ml_platform.cli import exporting, opening
 from ml_platform.cli.arguments import AsJson
 from ml_platform.cli.command import Command, ListByDefault
 from ml_platform.cli.output import cell, emit_json, emit_lines, emit_table, note, say
@@ -37,6 +37,7 @@ def register(app: typer.Typer) -> None:
     for command in (show, compare, patch, tag, remove):
         group.command(cls=Command)(command)
     group.command("note", cls=Command)(note_)
+    exporting.add(group)
     app.add_typer(group, name="runs")
 
 
@@ -62,7 +63,7 @@ def listed(
     """List experiments and the pipelines' own versions, newest first."""
     from ml_platform.views import runs
 
-    with closing(_state(write=columns is not None)) as state:
+    with closing(opening.state(write=columns is not None)) as state:
         rows = runs.with_headline(runs.run_rows(state, pipeline))
         if pipeline and not rows:
             opening.declared(pipeline)  # a name that nobody knows is an error
@@ -137,7 +138,7 @@ def show(run: RunName, as_json: AsJson = False) -> None:
     """Show one run: its changes, comparison with the champion, gates, parameters, data and notes."""
     from ml_platform.views.run_comparison import run_of
 
-    with closing(_state()) as state:
+    with closing(opening.state()) as state:
         one = run_of(state, _blobs(state), run)
     if as_json:
         emit_json(one.to_json())
@@ -167,7 +168,7 @@ def compare(
     """Compare two runs: their declarations, parameters, data and metrics, side by side."""
     from ml_platform.views.run_comparison import differences, run_of, undeclared, with_curves
 
-    with closing(_state()) as state:
+    with closing(opening.state()) as state:
         blobs = _blobs(state)
         pair = run_of(state, blobs, first), run_of(state, blobs, second)
     lines = differences(*pair)
@@ -202,7 +203,7 @@ def note_(number: Number, text: Annotated[str, typer.Argument(help="The note.")]
 
     from ml_platform.state import annotations
 
-    with closing(_state(write=True)) as state:
+    with closing(opening.state(write=True)) as state:
         annotations.note(state, number, text, getpass.getuser())
         rows = [asdict(one) for one in annotations.notes(state, number)]
     if as_json:
@@ -215,7 +216,7 @@ def tag(number: Number, tags: Annotated[list[str], typer.Argument(metavar="TAGâ€
     """Add tags to an experiment."""
     from ml_platform.state import annotations
 
-    with closing(_state(write=True)) as state:
+    with closing(opening.state(write=True)) as state:
         all_tags = annotations.tag(state, number, tags)
     emit_json({"run": number, "tags": list(all_tags)}) if as_json else say(f"Run {number}: {', '.join(all_tags)}")
 
@@ -227,7 +228,7 @@ def remove(
     """Remove experiments. `ml-platform maintain` then removes what only they used. Versions are never removed."""
     from ml_platform.state import experiments
 
-    with closing(_state(write=True)) as state:
+    with closing(opening.state(write=True)) as state:
         experiments.end_dead(state)
         for number in numbers:
             experiments.remove(state, number)
@@ -242,7 +243,7 @@ def patch(number: Number, as_json: AsJson = False) -> None:
     from ml_platform.experiments.patching import patch_of
     from ml_platform.state import experiments
 
-    with closing(_state()) as state:
+    with closing(opening.state()) as state:
         one = experiments.experiment(state, number)
     result = patch_of(opening.declared(one.pipeline), one.changes)
     if as_json:
@@ -255,16 +256,6 @@ def patch(number: Number, as_json: AsJson = False) -> None:
         note(sentence)
     if result.by_hand:
         raise typer.Exit(1)
-
-
-def _state(*, write: bool = False) -> "State":
-    """The operational state of a lake. Raises LakeError when there is none yet."""
-    from ml_platform.state.database import State, is_current
-
-    settings = opening.settings()
-    if not is_current(settings):
-        opening.reading().close()  # where there is no lake, or an older one, this says so or migrates it
-    return State(settings, read_only=not write)
 
 
 def _blobs(state: "State") -> "Blobs":

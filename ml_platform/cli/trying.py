@@ -62,6 +62,7 @@ def try_(
     """
     from ml_platform.experiments.changing import variants
     from ml_platform.experiments.trying import Request
+    from ml_platform.tracking.exporting import export_behind
 
     there = opening.declarations()
     base = there.find(pipeline)
@@ -79,6 +80,7 @@ def try_(
                 note(f"Run {row['run']} was on record before, and keeps its name: {row['name'] or 'none'}.")
             if not as_json:
                 _show(row)
+    export_behind(workspace.state, workspace.blobs, base.name, note)
     if as_json:
         emit_json(rows)
     elif rows:

@@ -24,11 +24,12 @@ import ml_platform.state.canary_tables  # these add their tables to the metadata
 import ml_platform.state.challenge_tables
 import ml_platform.state.check_tables
 import ml_platform.state.experiment_tables
+import ml_platform.state.export_tables
 import ml_platform.state.plan_tables  # noqa: F401 - as above
 from ml_platform.state.column_types import ID, text_column, time_column
 from ml_platform.state.metadata import METADATA
 
-REVISION = "0011"  # the newest migration
+REVISION = "0014"  # the newest migration
 metadata = METADATA  # of the tables here and in the modules above
 
 # What was carried over from a lake that kept these rows itself: "copied", then "done".
