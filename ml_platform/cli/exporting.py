@@ -64,7 +64,7 @@ def export(
 def _is_on_record(state: "State", pipeline: str) -> bool:
     from ml_platform.state import experiments, versions
 
-    return pipeline in versions.pipelines(state) or bool(experiments.listed(state, pipeline))
+    return pipeline in versions.pipelines(state) or experiments.newest_metric(state, pipeline) is not None
 
 
 def _show(report: "ExportReport", *, dry_run: bool) -> None:

@@ -68,7 +68,9 @@ def tracking_address() -> TrackingAddress | None:
         userinfo = parts.netloc.rpartition("@")[0]
     except ValueError:  # a port that is none, for one
         usable, userinfo = False, ""
-    hide(userinfo, *address.basic) if usable and address.basic else hide(userinfo)
+    hide(userinfo)
     if not usable:
         raise TrackingError(f"MLFLOW_TRACKING_URI cannot be used: {_UNUSABLE}.", remedy="Change or unset the variable.")
+    if address.basic is not None:
+        hide(*address.basic, ":".join(address.basic))  # the last is sent, encoded
     return address

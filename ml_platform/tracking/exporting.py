@@ -24,9 +24,10 @@ from ml_platform.tracking.client import TrackingServer
 from ml_platform.tracking.errors import ServerUnavailable, TrackingError
 from ml_platform.tracking.exported_run import facts_of
 from ml_platform.tracking.sending import Sender, explained
-from ml_platform.views.runs import run_rows
+from ml_platform.views import runs
 
 AFTER_A_RUN = 20.0  # seconds that an export may take behind a run; the rest is sent by the next
+_FACTS = ("kind", "status", "error", "name", "tags")  # of a run, that may change
 Tell = Callable[[str], None]
 
 
@@ -133,7 +134,8 @@ def unsent(state: State, address: TrackingAddress, pipeline: str | None = None) 
 def _pending(state: State, server: str, pipeline: str | None, report: ExportReport) -> Iterator[tuple[RunExport, str]]:
     """How far each run got whose export is not complete, with the facts to be sent."""
     earlier, notes = run_exports.of_server(state, server), _notes(state)
-    for row in run_rows(state, pipeline):
+    rows = runs.narrow_rows(state, pipeline, _FACTS) + runs.version_rows(state, pipeline)
+    for row in runs.newest_first(rows):
         if row["status"] == "running":
             continue
         before = earlier.get(row["run"], RunExport(server, row["run"]))
