@@ -80,12 +80,12 @@ def try_(
                 note(f"Run {row['run']} was on record before, and keeps its name: {row['name'] or 'none'}.")
             if not as_json:
                 _show(row)
-    export_behind(workspace.state, workspace.blobs, base.name, note)
     if as_json:
         emit_json(rows)
     elif rows:
         last = rows[-1]["run"]
         note(f"`ml-platform runs {pipeline}` lists runs; `ml-platform runs patch {last}` prints this one as a patch.")
+    export_behind(workspace.state, workspace.blobs, base.name, note)
     if failed:
         raise typer.Exit(1)
 

@@ -133,7 +133,7 @@ def trained(state: State, experiment: Experiment) -> None:
 
 def without_result(experiment: Experiment) -> Experiment:
     """The experiment that ended before it had a result: what it was trained on is no reason to keep it."""
-    return replace(experiment, **dict.fromkeys(_MADE, ""))
+    return replace(experiment, training_key="", training_set="", bundle="")
 
 
 def finish(
@@ -165,7 +165,7 @@ def end_dead(state: State) -> int:
         return 0
     with state.writing() as connection:  # who begins or ends meanwhile waits
         gone = {number for (number,) in state.rows(mine)} - alive(state)
-        values = {"status": "interrupted", "error": "Its process ended without a word."}
+        values = {"status": "interrupted", "error": "Its process ended without a word.", **dict.fromkeys(_MADE, "")}
         connection.execute(update(table).where(table.c.id.in_(sorted(gone))).values(values))
     return len(gone)
 

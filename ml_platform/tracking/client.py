@@ -1,6 +1,6 @@
 """MLflow's REST API over httpx: every request ends in bounded time, and every failure is an error with words.
 
-MLflow's own client is not used. It brings forty distributions, repeats a failed request for minutes, and packs a model
+MLflow's own client is not used: it brings SDKs of clouds, repeats a failed request for minutes, and packs a model
 with a pickle.
 """
 
@@ -81,6 +81,18 @@ class TrackingServer:
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(len(data))}
         where = f"/api/2.0/mlflow-artifacts/artifacts/{quote(path)}"
         self._answer("PUT", where, content=self._in_time(_chunks(data)), headers=headers)
+
+    def part(self, answer: Mapping[str, Any], *names: str) -> Any:
+        """What an answer has under these names, one within the other. Raises ServerUnavailable where it has nothing."""
+        value: Any = answer
+        for name in names:
+            value = value.get(name) if isinstance(value, dict) else None
+        if value is None:
+            raise ServerUnavailable(
+                f"{self.url} answers without {'.'.join(names)}, as no MLflow server does.",
+                remedy="Check MLFLOW_TRACKING_URI, also its path.",
+            )
+        return value
 
     def _answer(self, method: str, path: str, **what: Any) -> dict[str, Any]:
         import httpx

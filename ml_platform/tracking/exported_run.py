@@ -33,7 +33,7 @@ class ExportedRun:
 
     key: str
     facts: str
-    experiment: str
+    pipeline: str
     name: str
     status: str
     start: int
@@ -86,7 +86,7 @@ def exported_run(state: State, run: Run, facts: str) -> ExportedRun:
     return ExportedRun(
         key=key_of(row),
         facts=facts,
-        experiment=row["pipeline"],
+        pipeline=row["pipeline"],
         name=row["name"] or (row["run"] if row["kind"] == "version" else f"run {row['run']}"),
         status=_STATUS.get(row["status"], "FINISHED"),
         start=_milliseconds(start),

@@ -1,4 +1,4 @@
-"""Exports the runs of a lake: what the server lacks, newest first, as far as the time goes (S59)."""
+"""Exports the runs of a lake: what the server lacks, newest first, as far as the time goes (S46)."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 from sqlalchemy import select
 
 from ml_platform import interrupts
-from ml_platform.errors import PlatformError
+from ml_platform.errors import PlatformError, first_line
 from ml_platform.lake.blobs import Blobs
 from ml_platform.naming import counted
 from ml_platform.settings import Settings
@@ -120,6 +120,9 @@ def export_behind(state: State, blobs: Blobs, pipeline: str, say: Tell) -> None:
     except PlatformError as error:
         interrupts.stop_if_arrived()
         say(f"Runs of {pipeline} were not exported: {explained(error)}")
+    except Exception as error:  # whatever is wrong with a copy must not fail what it is a copy of
+        interrupts.stop_if_arrived()
+        say(f"Runs of {pipeline} were not exported: {type(error).__name__}: {first_line(error)}.")
 
 
 def unsent(state: State, address: TrackingAddress, pipeline: str | None = None) -> ExportReport:

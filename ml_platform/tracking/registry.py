@@ -7,10 +7,10 @@ from ml_platform.state.database import State
 from ml_platform.state.run_exports import RunExport
 from ml_platform.tracking.client import TrackingServer
 from ml_platform.tracking.errors import ExportRefused
-from ml_platform.tracking.sending import MODEL
+from ml_platform.tracking.sending import MODEL, remote_name
 
 ALIAS = "champion"
-_EXISTS, _MISSING = "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"
+_EXISTS = "RESOURCE_ALREADY_EXISTS"
 
 
 def name_champions(server: TrackingServer, state: State, pipeline: str | None) -> dict[str, str]:
@@ -20,9 +20,7 @@ def name_champions(server: TrackingServer, state: State, pipeline: str | None) -
     not at the server, or has no model there, is passed over. Raises ServerUnavailable, ExportRefused.
     """
     exports = run_exports.of_server(state, server.url)
-    return {
-        name: _named(server, state, name, champion, exports) for name, champion in _to_name(state, pipeline, exports)
-    }
+    return {name: _named(server, state, name, champion) for name, champion in _to_name(state, pipeline, exports)}
 
 
 def _to_name(state: State, pipeline: str | None, exports: dict[str, RunExport]) -> Iterator[tuple[str, RunExport]]:
@@ -39,20 +37,20 @@ def _to_name(state: State, pipeline: str | None, exports: dict[str, RunExport]) 
             yield name, champion
 
 
-def _named(server: TrackingServer, state: State, name: str, champion: RunExport, exports: dict[str, RunExport]) -> str:
+def _named(server: TrackingServer, state: State, pipeline: str, champion: RunExport) -> str:
+    name, run = remote_name(state, pipeline), champion.remote_run
     try:
         server.post("registered-models/create", {"name": name})
     except ExportRefused as refused:
         if refused.code != _EXISTS:
             raise
-    run = champion.remote_run
     found = server.get("model-versions/search", filter=f"name = '{name}' and run_id = '{run}'", max_results="1")
     if earlier := found.get("model_versions"):
-        version = str(earlier[0]["version"])
+        version = str(server.part({"model_version": earlier[0]}, "model_version", "version"))
     else:
-        source = f"{server.get('runs/get', run_id=run)['run']['info']['artifact_uri']}/{MODEL}"
-        new = {"name": name, "source": source, "run_id": run, "description": champion.run}
-        version = str(server.post("model-versions/create", new)["model_version"]["version"])
+        artifacts_at = server.part(server.get("runs/get", run_id=run), "run", "info", "artifact_uri")
+        new = {"name": name, "source": f"{artifacts_at}/{MODEL}", "run_id": run, "description": champion.run}
+        version = str(server.part(server.post("model-versions/create", new), "model_version", "version"))
     server.post("registered-models/alias", {"name": name, "alias": ALIAS, "version": version})
-    run_exports.record(state, RunExport(server.url, f"{name}@{ALIAS}", run, champion.run))
+    run_exports.record(state, RunExport(server.url, f"{pipeline}@{ALIAS}", run, champion.run))
     return version

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import polars as pl
 
@@ -65,9 +66,9 @@ class Sender:
             model = self._model(body, export)
         except BlobError as lost:
             problems.append(lost.what)
-        remote = self._server.get("runs/get", run_id=export.remote_run)["run"]["info"]
-        if str(remote["artifact_uri"]).startswith(_PROXIED):
-            root = str(remote["artifact_uri"]).removeprefix(_PROXIED).lstrip("/")
+        artifacts_at = str(self._info(export.remote_run, "artifact_uri"))
+        if artifacts_at.startswith(_PROXIED):
+            root = artifacts_at.removeprefix(_PROXIED).lstrip("/")
             for path, data in {**artifacts, **{f"{MODEL}/{path}": data for path, data in model.items()}}.items():
                 self._server.put_artifact(f"{root}/{path}", data)
             if model:
@@ -91,26 +92,29 @@ class Sender:
     def _is_there(self, remote_run: str) -> bool:
         """Whether the server still has the run, which people may have deleted."""
         try:
-            info = self._server.get("runs/get", run_id=remote_run)["run"]["info"]
+            return bool(self._info(remote_run, "lifecycle_stage") == "active")
         except ExportRefused as refused:
             if refused.code != _MISSING:
                 raise
             return False
-        return bool(info["lifecycle_stage"] == "active")
+
+    def _info(self, remote_run: str, name: str) -> Any:
+        """A fact of a run at the server."""
+        return self._server.part(self._server.get("runs/get", run_id=remote_run), "run", "info", name)
 
     def _begun(self, body: ExportedRun) -> str:
         """The id of the run at the server: of the one with its key, else of a new one."""
-        experiment = self._experiment(body.experiment)
+        experiment = self._experiment(remote_name(self._state, body.pipeline))
         wanted = {"experiment_ids": [experiment], "filter": f"tags.`{KEY}` = '{body.key}'", "max_results": 1}
         if earlier := self._server.post("runs/search", wanted).get("runs"):
-            return str(earlier[0]["info"]["run_id"])
+            return str(self._server.part({"run": earlier[0]}, "run", "info", "run_id"))
         new = {
             "experiment_id": experiment,
             "run_name": body.name,
             "start_time": body.start,
             "tags": [{"key": KEY, "value": body.key}],
         }
-        return str(self._server.post("runs/create", new)["run"]["info"]["run_id"])
+        return str(self._server.part(self._server.post("runs/create", new), "run", "info", "run_id"))
 
     def _experiment(self, name: str) -> str:
         """The id of MLflow's experiment of that name, which is made where there is none."""
@@ -120,21 +124,22 @@ class Sender:
 
     def _known_experiment(self, name: str) -> str:
         try:
-            one = self._server.get("experiments/get-by-name", experiment_name=name)["experiment"]
+            answer = self._server.get("experiments/get-by-name", experiment_name=name)
         except ExportRefused as refused:
             if refused.code != _MISSING:
                 raise
             return ""
-        if one.get("lifecycle_stage", "active") != "active":
+        number = str(self._server.part(answer, "experiment", "experiment_id"))
+        if answer["experiment"].get("lifecycle_stage", "active") != "active":
             raise TrackingError(
                 f"The experiment {name} was deleted in MLflow.",
-                remedy=f"`mlflow experiments restore -x {one['experiment_id']}`, or delete it for good there.",
+                remedy=f"`mlflow experiments restore -x {number}`, or delete it for good there.",
             )
-        return str(one["experiment_id"])
+        return number
 
     def _new_experiment(self, name: str) -> str:
         try:
-            return str(self._server.post("experiments/create", {"name": name})["experiment_id"])
+            return str(self._server.part(self._server.post("experiments/create", {"name": name}), "experiment_id"))
         except ExportRefused as refused:  # another process may have been first
             if refused.code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -161,6 +166,12 @@ class Sender:
         files = pyfunc_files(bundle, path.read_bytes(), number, example=example, nullable=nullable)
         of_run = {"run_id": export.remote_run, "model_uuid": body.bundle[:32], "utc_time_created": body.began}
         return {**files, "MLmodel": json.dumps({**json.loads(files["MLmodel"]), **of_run}, indent=1).encode()}
+
+
+def remote_name(state: State, pipeline: str) -> str:
+    """What a pipeline is called at the server: environments that share one keep apart."""
+    environment = state.settings.environment
+    return f"{pipeline}-{environment}" if environment else pipeline
 
 
 def explained(error: PlatformError) -> str:

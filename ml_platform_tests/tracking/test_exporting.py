@@ -1,4 +1,4 @@
-"""Runs on a real MLflow server: all of a run, nothing twice, whatever breaks, and the run itself unharmed (S59)."""
+"""Runs on a real MLflow server: all of a run, nothing twice, whatever breaks, and the run itself unharmed (S46)."""
 
 import json
 import subprocess
@@ -207,6 +207,16 @@ def test_a_server_that_is_not_there_harms_nothing_and_what_is_missing_is_said(
     assert lacking.remaining == ["1", f"{NAME}@2", f"{NAME}@1"] and "cannot be reached" in lacking.error
     assert "open-sesame-7" not in f"{said} {lacking} {run_exports.of_server(state, gone.address)}"
     assert len(versions.versions(state, NAME)) == 2
+
+
+def test_a_server_that_is_none_harms_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    with connection_to(lambda path, body: (200, {}, b"{}")) as other:
+        address_of(monkeypatch, other.address)
+        exporting.export_behind(bench.ws.state, bench.ws.blobs, NAME, said.append)
+        assert len(other.requests) == 1, "the first answer says it all"
+    (sentence,) = said
+    assert "answers without experiment.experiment_id, as no MLflow server does" in sentence
 
 
 def test_without_a_server_nothing_is_said_or_recorded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
