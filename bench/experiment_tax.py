@@ -50,7 +50,7 @@ from ml_platform.experiments.trying import Request, attempt
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 settings = Settings(data=Path(sys.argv[1]), threads=int(sys.argv[3]))
-base = find(settings, "flight_delay")
+base = find("flight_delay", settings)
 with closing(Workspace.open_for_reading(settings, slices_of(pipelines(settings).values()), records=True)) as ws:
     (variant,) = variants(base, [f"trainer.num_leaves={sys.argv[2]}"])
     tried = attempt(ws, base, variant, Request(sys.argv[4]), lambda _: None)

@@ -30,7 +30,8 @@ class MlflowServer:
         """The answer of its REST API; a body makes a POST."""
         connection = HTTPConnection(self.address.removeprefix("http://"), timeout=30)
         content = None if body is None else json.dumps(body)
-        connection.request("POST" if body is not None else "GET", f"/api/2.0/mlflow/{path}", content)
+        method = "GET" if body is None else "POST"
+        connection.request(method, f"/api/2.0/mlflow/{path}", content, {"Content-Type": "application/json"})
         answer = connection.getresponse()
         text = answer.read()
         connection.close()
