@@ -38,7 +38,7 @@ def on_postgres(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ben
         monkeypatch.setenv("ML_PLATFORM_CATALOG", new_database(port, "experiments"))
         settings = Settings(data=tmp_path / "data", threads=1, lock_timeout=20)
         with closing(World(settings, [base])) as world:
-            world.land_trips("2024-01", "2024-02")
+            world.land_trips("2024-01", "2024-02", "2024-03")
             world.run("2024-01")
             world.run("2024-02")
         with closing(Workspace.open_for_reading(settings, slices_of([base]), records=True)) as ws:
