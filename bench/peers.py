@@ -15,7 +15,7 @@ from typing import Any
 from bench.serving_processes import Server, answers, free_port, load, running, wait_for, write_requests
 
 PACKAGES = {
-    "mlflow": ("mlflow", f"lightgbm=={version('lightgbm')}"),
+    "mlflow": ("mlflow", f"lightgbm=={version('lightgbm')}", f"polars=={version('polars')}"),
     "bentoml": ("bentoml", f"lightgbm=={version('lightgbm')}"),
     "feast": ("feast",),
 }

@@ -141,7 +141,7 @@ def state(*, write: bool = False) -> "State":
     """The operational state of a lake. Raises LakeError when there is none yet."""
     from ml_platform.state.database import State, is_current
 
-    here = settings()
-    if not is_current(here):
+    current = settings()
+    if not is_current(current):
         reading().close()  # where there is no lake, or an older one, this says so or migrates it
-    return State(here, read_only=not write)
+    return State(current, read_only=not write)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ml_platform.cli import opening
+from ml_platform.cli import exporting, opening
 from ml_platform.cli.arguments import AsJson
 from ml_platform.cli.command import Command, ListByDefault
 from ml_platform.cli.output import cell, emit_json, emit_lines, emit_table, note, say
@@ -37,6 +37,7 @@ def register(app: typer.Typer) -> None:
     for command in (show, compare, patch, tag, remove):
         group.command(cls=Command)(command)
     group.command("note", cls=Command)(note_)
+    exporting.add(group)
     app.add_typer(group, name="runs")
 
 
@@ -60,46 +61,45 @@ def listed(
     as_json: AsJson = False,
 ) -> None:
     """List experiments and the pipelines' own versions, newest first."""
-    from ml_platform.views import runs
+    from ml_platform.views import run_selection
 
     with closing(opening.state(write=columns is not None)) as state:
-        rows = runs.with_headline(runs.run_rows(state, pipeline))
-        if pipeline and not rows:
+        wanted = [*(conditions or ()), *(f"tags={one}" for one in tags or ())]
+        chosen = run_selection.selected(state, pipeline, wanted, sort, 0 if as_csv else limit)
+        if pipeline and not chosen.recorded:
             opening.declared(pipeline)  # a name that nobody knows is an error
-        shown = _columns(state, columns, rows)
-    recorded = len(rows)
-    rows = runs.where(rows, [*(conditions or ()), *(f"tags={one}" for one in tags or ())])
-    if sort is not None:
-        rows = runs.in_order(rows, sort.removeprefix("-"), reverse=sort.startswith("-"))
+        shown = _columns(state, columns, pipeline)
+    rows = chosen.rows
     if as_json:
-        emit_json(rows[:limit] if limit else rows)
+        emit_json(rows)
         return
     if as_csv:
         _write_csv(rows, shown)
         return
-    chosen = rows[:limit] if limit else rows
-    groups = runs.grouped(chosen) if group else [("", chosen)]
+    groups = run_selection.grouped(rows) if group else [("", rows)]
     for digest, members in groups:
         title = f"training set {digest[:12] or 'none'}" if group else ""
-        table = [{name: _brief(runs.field(row, name)) for name in shown} for row in members]
-        emit_table(table, title=title, empty=_why_none(recorded))
-    if len(rows) > len(chosen):
-        note(f"These are {len(chosen)} of {len(rows):,}; --limit shows more.")
+        table = [{name: _brief(run_selection.field(row, name)) for name in shown} for row in members]
+        emit_table(table, title=title, empty=_why_none(chosen.recorded))
+    if chosen.matching > len(rows):
+        note(f"These are {len(rows)} of {chosen.matching:,}; --limit shows more.")
 
 
-def _columns(state: "State", wanted: str | None, rows: list[dict[str, Any]]) -> list[str]:
+def _columns(state: "State", wanted: str | None, pipeline: str | None) -> list[str]:
     """The columns to show: those that are wanted, which are remembered, or remembered before."""
     from ml_platform.errors import NotFoundError
     from ml_platform.state import annotations
-    from ml_platform.views import runs
+    from ml_platform.views import run_selection, runs
 
     actor = getpass.getuser()
     if wanted is None:
         return annotations.chosen_columns(state, actor) or list(runs.COLUMNS)
     names = list(runs.COLUMNS) if wanted == "default" else [one.strip() for one in wanted.split(",") if one.strip()]
-    for name in names:
-        if name not in runs.COLUMNS and not any(runs.has_field(row, name) for row in rows):
-            raise NotFoundError("column", name, sorted(runs.fields_of(rows)))
+    if not set(names) <= set(runs.COLUMNS):
+        existing = run_selection.fields_of(runs.run_rows(state, pipeline))
+        for name in names:
+            if runs.plain_name(name) not in existing and name not in existing:
+                raise NotFoundError("column", name, sorted(existing))
     annotations.choose_columns(state, actor, names)
     return names
 
@@ -116,7 +116,7 @@ def _brief(value: Any) -> Any:
 
 
 def _write_csv(rows: list[dict[str, Any]], columns: list[str]) -> None:
-    from ml_platform.views.runs import field
+    from ml_platform.views.run_selection import field
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(columns)

@@ -62,6 +62,7 @@ def try_(
     """
     from ml_platform.experiments.changing import variants
     from ml_platform.experiments.trying import Request
+    from ml_platform.tracking.exporting import export_behind
 
     there = opening.declarations()
     base = there.find(pipeline)
@@ -84,6 +85,7 @@ def try_(
     elif rows:
         last = rows[-1]["run"]
         note(f"`ml-platform runs {pipeline}` lists runs; `ml-platform runs patch {last}` prints this one as a patch.")
+    export_behind(workspace.state, workspace.blobs, base.name, note)
     if failed:
         raise typer.Exit(1)
 

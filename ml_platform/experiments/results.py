@@ -62,6 +62,7 @@ def result_of(
     trained = time.perf_counter()
     tell("comparing")
     one = replace(one, training_key=training_key, training_set=stored.digest, bundle=bundle)
+    experiments.trained(ws.state, one)
     judged = _judged(ws, data, stored, one, champion, by=by, every_gate=every_gate)
     ended = time.perf_counter()
     holdout = judged.holdout
@@ -95,10 +96,10 @@ def _bundle(
 ) -> tuple[str, dict[str, Any]]:
     """The digest of the model and the record of its training; that of an equal training, if there is one."""
     version = versions.by_key(ws.state, pipeline.name, training_key)
-    if version is not None and ws.blobs.whole(version.bundle):
+    if version is not None and ws.blobs.renewed(version.bundle):
         return version.bundle, {"parameters": version.parameters, "environment": version.environment}
     earlier = experiments.done_by_training(ws.state, training_key)
-    if earlier is not None and ws.blobs.whole(earlier.bundle):
+    if earlier is not None and ws.blobs.renewed(earlier.bundle):  # somebody may remove it meanwhile
         environment = experiments.details(ws.state, earlier.id).environment
         return earlier.bundle, {"parameters": earlier.parameters, "environment": environment}
     tell("training")

@@ -128,7 +128,7 @@ def _end_on_record(ws: Workspace, one: Experiment, data: ExperimentData) -> Iter
     except BaseException as error:  # an interrupt too, which is on record as that
         stopped = interrupts.arrived() or isinstance(error, KeyboardInterrupt)
         why = "Stopped." if stopped else without_secrets(f"{type(error).__name__}: {error}")
-        recorded = experiments.experiment(ws.state, one.id)
+        recorded = experiments.without_result(experiments.experiment(ws.state, one.id))
         ended = replace(recorded, status="interrupted" if stopped else "failed", error=why)
         experiments.finish(ws.state, ended, uses=data.uses)
         raise

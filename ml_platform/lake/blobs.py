@@ -122,6 +122,17 @@ class Blobs:
         present = self.present(digest)
         return unchanged(self._own_path(present), present)
 
+    def renewed(self, digest: str) -> bool:
+        """Whether the blob is whole, for who is about to use and record one that nothing may reference any more.
+
+        It counts as new from now on, so that maintenance leaves it alone for as long as a new one.
+        """
+        try:
+            os.utime(self.path(digest))
+        except FileNotFoundError:
+            return False
+        return self.whole(digest)
+
     def get(self, digest: str) -> Path:
         """The path of a blob whose bytes were checked. Raises BlobError when missing or damaged."""
         digest = self.present(digest)

@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Select, and_, func, insert, or_, select
 
 from ml_platform import interrupts
 from ml_platform.errors import DeliveryFailed
+from ml_platform.state.alert_tables import alert_deliveries, alerts
 from ml_platform.state.alerts import SELECTED, Alert
 from ml_platform.state.database import State
-from ml_platform.state.schema import alert_deliveries, alerts
 
 DeliveryState = Literal["claimed", "delivered", "failed", "given up"]
 

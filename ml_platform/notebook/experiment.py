@@ -16,6 +16,7 @@ from ml_platform.notebook.frames import COMPARISONS, GATES, frame
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.database import State
+from ml_platform.tracking.exporting import export_behind
 from ml_platform.views.run_comparison import Run, run_of
 
 
@@ -79,4 +80,5 @@ def tried(
     with closing(State(reader.settings)) as state:
         ws = replace(reader, state=state, slices=slices_of(declarations.by_name.values()))
         one = attempt(ws, base, variant, request, tell)
+        export_behind(state, ws.blobs, base.name, tell)
         return ExperimentResult(run_of(state, ws.blobs, str(one.experiment.id)), one.reused)

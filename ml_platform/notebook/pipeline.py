@@ -23,7 +23,7 @@ from ml_platform.views.lake_tables import lazy_table
 from ml_platform.views.model_card.assembled import model_card
 from ml_platform.views.model_versions import version_summaries
 from ml_platform.views.pipelines import PipelineSummary, summary
-from ml_platform.views.runs import run_rows, with_headline
+from ml_platform.views.runs import run_rows
 
 if TYPE_CHECKING:
     from ml_platform.notebook.experiment import ExperimentResult
@@ -166,7 +166,7 @@ class Pipeline:
     @property
     def runs(self) -> pl.DataFrame:
         """Experiments and versions, newest first; `parameters` and `metrics` are JSON."""
-        rows = with_headline(run_rows(self.workspace.state, self.name))
+        rows = run_rows(self.workspace.state, self.name)
         read = [{**row, **{name: dict(row[name]) for name in ("parameters", "metrics")}} for row in rows]
         return frame(read, RUNS)
 

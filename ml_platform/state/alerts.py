@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, insert, select, update
 
 from ml_platform.redaction import without_secrets
 from ml_platform.spec.canonical import content_key
+from ml_platform.state.alert_tables import alerts as table
 from ml_platform.state.database import State
-from ml_platform.state.schema import alerts as table
 
 Kind = Literal[
     "gate",

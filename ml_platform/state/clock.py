@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from ml_platform.state import schema
+from ml_platform.state import alert_tables, schema
 from ml_platform.state.canary_tables import canaries
 from ml_platform.state.challenge_tables import challenges
 from ml_platform.state.check_tables import checks
@@ -65,9 +65,9 @@ _STAMPED = (
     erasures.c.begun_at,
     erasures.c.ended_at,
     rewritten.c.rewritten_at,
-    schema.alerts.c.raised_at,
-    schema.alerts.c.resolved_at,
-    schema.alert_deliveries.c.recorded_at,
+    alert_tables.alerts.c.raised_at,
+    alert_tables.alerts.c.resolved_at,
+    alert_tables.alert_deliveries.c.recorded_at,
 )
 _NEWEST = select(clock.c.newest).where(clock.c.name == _NAME)
 

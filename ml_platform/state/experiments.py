@@ -11,17 +11,17 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
-from sqlalchemy import Select, delete, insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from ml_platform.errors import NotFoundError, StateError
 from ml_platform.lake.work_marks import at_work
 from ml_platform.state.database import AnyRow, State
 from ml_platform.state.experiment_tables import experiment_details, experiment_outputs, experiment_uses
 from ml_platform.state.experiment_tables import experiments as table
-from ml_platform.state.json_columns import JsonColumn
 
 Status = Literal["running", "done", "failed", "interrupted"]
 _JSON = ("changes", "parameters", "metrics", "tags")
+_MADE = ("training_key", "training_set", "bundle")
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,18 @@ def begin(state: State, experiment: Experiment) -> Experiment:
     return replace(experiment, id=int(key[0]))
 
 
+def trained(state: State, experiment: Experiment) -> None:
+    """Put on record which training set and model a running experiment has, so that maintenance leaves them alone."""
+    values = {name: getattr(experiment, name) for name in _MADE}
+    with state.writing() as connection:
+        connection.execute(update(table).where(table.c.id == experiment.id).values(values))
+
+
+def without_result(experiment: Experiment) -> Experiment:
+    """The experiment that ended before it had a result: what it was trained on is no reason to keep it."""
+    return replace(experiment, training_key="", training_set="", bundle="")
+
+
 def finish(
     state: State, experiment: Experiment, details: Details | None = None, uses: Collection[str] = ()
 ) -> Experiment:
@@ -153,48 +165,38 @@ def end_dead(state: State) -> int:
         return 0
     with state.writing() as connection:  # who begins or ends meanwhile waits
         gone = {number for (number,) in state.rows(mine)} - alive(state)
-        values = {"status": "interrupted", "error": "Its process ended without a word."}
+        values = {"status": "interrupted", "error": "Its process ended without a word.", **dict.fromkeys(_MADE, "")}
         connection.execute(update(table).where(table.c.id.in_(sorted(gone))).values(values))
     return len(gone)
 
 
 def of(state: State, pipeline: str | None = None) -> list[Experiment]:
     """The experiments of a pipeline, or all, newest first."""
-    return [_experiment(row) for row in state.rows(_chosen(pipeline))]
-
-
-def listed(state: State, pipeline: str | None = None, *, number: int | None = None) -> list[dict[str, Any]]:
-    """The same, or the one of that number, as plain values by field: of many in a third of the time.
-
-    Raises NotFoundError for a number that is none.
-    """
-    chosen = _chosen(pipeline) if number is None else _chosen(pipeline).where(table.c.id == number)
-    rows = state.rows(chosen)
-    if number is not None and not rows:
-        raise _not_found(number)
-    columns: dict[str, Sequence[Any]] = dict(zip(_COLUMNS, zip(*rows, strict=True), strict=True)) if rows else {}
-    for name in ("changes", "tags"):
-        columns[name] = json.loads(f"[{','.join(columns.get(name, ()))}]")
-    for name in ("parameters", "metrics"):  # most lists look at none of them
-        columns[name] = JsonColumn(columns.get(name, ())).cells()
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-
-
-def _chosen(pipeline: str | None) -> Select[Any]:
     chosen = select(*_SELECTED).order_by(table.c.id.desc())
-    return chosen if pipeline is None else chosen.where(table.c.pipeline == pipeline)
+    return [
+        _experiment(row)
+        for row in state.rows(chosen if pipeline is None else chosen.where(table.c.pipeline == pipeline))
+    ]
 
 
 def experiment(state: State, number: int) -> Experiment:
     """One experiment. Raises NotFoundError."""
     row = state.first(select(*_SELECTED).where(table.c.id == number))
     if row is None:
-        raise _not_found(number)
+        raise not_found(number)
     return _experiment(row)
 
 
-def _not_found(number: int) -> NotFoundError:
+def not_found(number: int) -> NotFoundError:
+    """The error about a number that no experiment has."""
     return NotFoundError("experiment", number, remedy="`ml-platform runs` lists those on record.")
+
+
+def newest_metric(state: State, pipeline: str) -> str | None:
+    """The headline metric of the newest experiment of a pipeline, if any."""
+    chosen = select(table.c.metric).where(table.c.pipeline == pipeline).order_by(table.c.id.desc()).limit(1)
+    metric: str | None = state.value(chosen)
+    return metric
 
 
 def done_by_key(state: State, content_key: str) -> Experiment | None:

@@ -22,7 +22,7 @@ from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import quoted
 from ml_platform.private_files import make_private
 from ml_platform.settings import Settings
-from ml_platform.state import schema
+from ml_platform.state import alert_tables, schema
 from ml_platform.state.clock import newest_on_record
 from ml_platform.state.database import State
 from ml_platform.state.lake_marks import refuse_mismatch
@@ -147,8 +147,8 @@ def _copy(lake: Lake, state: State, old: set[str]) -> None:
             put(schema.verdicts, _rows(lake, "registry.verdicts", "recorded_at, rowid"))
             put(schema.promotions, _rows(lake, "registry.promotions", "seq"))
         if "platform.alerts" in old:
-            put(schema.alerts, _rows(lake, "platform.alerts", "raised_at, rowid"))
-            put(schema.alert_deliveries, _rows(lake, "platform.alert_deliveries", "recorded_at, rowid"))
+            put(alert_tables.alerts, _rows(lake, "platform.alerts", "raised_at, rowid"))
+            put(alert_tables.alert_deliveries, _rows(lake, "platform.alert_deliveries", "recorded_at, rowid"))
         for pipeline in _deciding(lake):
             decided = _rows(lake, f"{quoted(pipeline)}.decisions", "recorded_at, rowid")
             put(schema.decisions, [_decision(row) for row in decided])

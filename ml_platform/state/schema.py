@@ -20,17 +20,19 @@ from sqlalchemy import (
     text,
 )
 
-import ml_platform.state.canary_tables  # these add their tables to the metadata
+import ml_platform.state.alert_tables  # these add their tables to the metadata
+import ml_platform.state.canary_tables
 import ml_platform.state.challenge_tables
 import ml_platform.state.check_tables
 import ml_platform.state.erasure_tables
 import ml_platform.state.experiment_tables
+import ml_platform.state.export_tables
 import ml_platform.state.plan_tables
 import ml_platform.state.search_tables  # noqa: F401 - as above
 from ml_platform.state.column_types import ID, text_column, time_column
 from ml_platform.state.metadata import METADATA
 
-REVISION = "0013"  # the newest migration
+REVISION = "0014"  # the newest migration
 metadata = METADATA  # of the tables here and in the modules above
 
 # What was carried over from a lake that kept these rows itself: "copied", then "done".
@@ -259,42 +261,5 @@ decisions = Table(
     time_column("recorded_at"),
     CheckConstraint("outcome IN ('triggered', 'skipped', 'manual')", name="outcome"),
     Index(None, "pipeline", "partition", "id"),
-    sqlite_autoincrement=True,
-)
-
-# `resolved_at` is null while an alert is open; `resolved_by` is a person, or "platform" when its cause is gone.
-alerts = Table(
-    "alerts",
-    metadata,
-    Column("alert_id", Text, primary_key=True),
-    text_column("kind"),
-    text_column("severity"),
-    text_column("asset"),
-    text_column("partition"),
-    text_column("about"),
-    text_column("title"),
-    text_column("text"),
-    text_column("link"),
-    text_column("evidence"),
-    time_column("raised_at"),
-    text_column("run_id"),
-    time_column("resolved_at", nullable=True),
-    text_column("resolved_by", nullable=True),
-    text_column("resolved_why", nullable=True),
-    Index(None, "raised_at"),
-)
-
-# Append-only; the newest row of an alert and channel is its state (`monitoring.delivery`).
-alert_deliveries = Table(
-    "alert_deliveries",
-    metadata,
-    Column("id", ID, primary_key=True, autoincrement=True),
-    Column("alert_id", Text, ForeignKey("alerts.alert_id"), nullable=False),
-    text_column("channel"),
-    Column("attempt", Integer, nullable=False),
-    *(text_column(name) for name in ("state", "error")),
-    time_column("until", nullable=True),
-    time_column("recorded_at"),
-    Index(None, "alert_id", "channel", "id"),
     sqlite_autoincrement=True,
 )

@@ -160,3 +160,10 @@ def gate_count(verdicts: Iterable[Verdict]) -> GateCount:
     """
     outcomes = [v.outcome != "failed" and not v.waits for v in verdicts if v.slice == ""]
     return GateCount(sum(outcomes), len(outcomes))
+
+
+def newest_metric(state: State, pipeline: str) -> str | None:
+    """The metric of the newest verdict on a version of a pipeline that is about one and about all rows, if any."""
+    wanted = (table.c.pipeline == pipeline) & (table.c.metric != "") & (table.c.slice == "")
+    metric: str | None = state.value(select(table.c.metric).where(wanted).order_by(table.c.id.desc()).limit(1))
+    return metric

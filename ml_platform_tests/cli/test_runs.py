@@ -50,6 +50,9 @@ def test_experiments_are_tried_listed_shown_compared_annotated_and_removed(platf
     assert "fewer &lt;b&gt;leaves" in text and "<b>leaves" not in text and "is &lt;i&gt;fine" in text
     assert "data:image/svg+xml" in text and "http" not in text.replace("http-equiv", "")
     with_version = invoke("runs", "compare", "1", "trip_delay@2", "--html", str(page))
+    value = invoke_json("runs", "show", "trip_delay@2")["value"]
+    values = f"<tr><td>value</td><td>{compared['first']['value']:.6g}</td><td>{value:.6g}</td></tr>"
+    assert f"<tr><td>metric</td><td>roc_auc</td><td>roc_auc</td></tr>{values}" in page.read_text()
     assert page.read_text().count("data:image/svg+xml") == 3, "ROC, calibration and segments"
     assert with_version.exit_code == 0 and "num_leaves" in with_version.stdout
     assert "that of trip_delay@2 is not on record" in with_version.stderr and "runs show 1`" in with_version.stderr

@@ -19,11 +19,11 @@ from ml_platform.monitoring.channels import channels, message
 from ml_platform.monitoring.delivery import ATTEMPTS, BACK_OFF, LEASE, NEWS, Channel, Delivery, deliver, deliveries, due
 from ml_platform.quality.checks import CheckResult
 from ml_platform.settings import Settings
+from ml_platform.state.alert_tables import alert_deliveries
 from ml_platform.state.alerts import Alert, Kind, alert, raise_, raised
 from ml_platform.state.database import State
 from ml_platform.state.files import Refused
 from ml_platform.state.results import DriftResult, ReportResult
-from ml_platform.state.schema import alert_deliveries
 from ml_platform_tests.hostile_text import HOSTILE, Page, assert_printed
 from ml_platform_tests.lake.programs import finish, hear
 from ml_platform_tests.monitoring.web_hook import WebHook, web_hook

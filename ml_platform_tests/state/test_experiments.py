@@ -8,7 +8,7 @@ import pytest
 
 from ml_platform.errors import NotFoundError, StateError
 from ml_platform.lake.work_marks import marked
-from ml_platform.state import annotations, experiments
+from ml_platform.state import annotations, experiment_lists, experiments
 from ml_platform.state.database import State
 from ml_platform.state.experiments import Change, Details, Experiment
 
@@ -42,10 +42,10 @@ def test_a_finished_experiment_is_read_as_it_was_written_and_tags_added_meanwhil
     assert read.seconds is not None and read.seconds >= 0
     assert experiments.details(state, one.id).verdicts == [{"value": "inf", "outcome": "failed"}]
     assert [note.text for note in annotations.notes(state, one.id)] == ["first"]
-    (row,) = experiments.listed(state, "trips")
+    (row,) = experiment_lists.listed(state, "trips")
     assert {name: getattr(read, name) for name in ("id", "status", "value", "actor")}.items() <= row.items()
     assert dict(row["parameters"]) == read.parameters and row["changes"] == [vars(change) for change in read.changes]
-    assert experiments.listed(state, "others") == []
+    assert experiment_lists.listed(state, "others") == []
 
 
 def test_an_output_is_forgotten_with_the_last_experiment_that_uses_it(state: State) -> None:

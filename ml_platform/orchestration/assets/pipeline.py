@@ -13,11 +13,13 @@ from ml_platform.orchestration.partitions import partition_of, partitions_of
 from ml_platform.orchestration.prose import step_description
 from ml_platform.orchestration.resources import WorkspaceResource
 from ml_platform.orchestration.workspaces import settings_of
-from ml_platform.runtime.progress import announce, stages_heard
+from ml_platform.runtime.progress import alarm, announce, stages_heard
 from ml_platform.runtime.step import Step
 from ml_platform.secret_free_errors import secret_free_errors
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps.all_steps import STEPS
+from ml_platform.steps.champion import ChampionStep
+from ml_platform.tracking.exporting import export_behind
 
 
 def pipeline_assets(pipeline: ModelPipeline) -> list[dg.AssetsDefinition]:
@@ -69,4 +71,6 @@ def step_result(
             outcome = step.run(ws, pipeline, partition, context.run.run_id)
         context.log.info(f"{'/'.join(key)} {partition}: {outcome.status}, {outcome.rows} rows")
         tell_alerts(context, ws, key, partition, outcome, step.alerts)
+        if step.name == ChampionStep.name:  # the last of a training
+            export_behind(ws.state, ws.blobs, pipeline.name, alarm() or context.log.warning)
     return materialized(key, partition, outcome, ws.blobs, about)
