@@ -13,7 +13,7 @@ from ml_platform.state import annotations, experiments, verdicts, versions
 from ml_platform.state.database import State
 from ml_platform.views.run_comparison import Run
 
-FORMAT = 1  # of what is sent; raised when everything is to be sent again
+SENT_FORM = 1  # of what is sent; raised when everything is to be sent again
 KEY = "ml_platform.key"
 _PREFIX = "ml_platform"
 _STATUS = {"failed": "FAILED", "interrupted": "KILLED"}
@@ -74,8 +74,8 @@ def facts_of(state: State, row: Mapping[str, Any], notes: Sequence[str]) -> str:
     """The digest of what may change of a finished run, from the operational state alone."""
     if row["kind"] == "version":
         name, _, number = row["run"].partition("@")
-        return _digest([FORMAT, _outcomes(state, name, int(number))])
-    return _digest([FORMAT, row["status"], row["error"], row["name"], row["tags"], list(notes)])
+        return _digest([SENT_FORM, _outcomes(state, name, int(number))])
+    return _digest([SENT_FORM, row["status"], row["error"], row["name"], row["tags"], list(notes)])
 
 
 def exported_run(state: State, run: Run, facts: str) -> ExportedRun:

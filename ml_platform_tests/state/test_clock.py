@@ -135,6 +135,7 @@ def test_every_time_of_the_platform_is_among_those_that_a_migration_begins_after
         "experiments.started_at",  # those of experiments order nothing, and an experiment leaves the clock alone
         "experiments.ended_at",
         "experiment_notes.written_at",
+        "run_exports.tried_at",  # when a run was sent to MLflow, which orders nothing
         "searches.started_at",  # the same of searches, which experiments make, too
         "searches.ended_at",
         "trials.recorded_at",
@@ -255,6 +256,7 @@ ASK_THE_CLOCK = {
     "state/experiments.py": "times of experiments, which order nothing and leave the platform's clock alone",
     "state/searches.py": "the same, of searches and trials",
     "state/annotations.py": "the same, of notes about them",
+    "state/run_exports.py": "when a run was sent to a tracking server, which orders nothing",
     "sources/raw.py": "no arrival, where nothing waits",
     "sources/landing.py": "whether a declared arrival is a slip, which is refused",
     "steps/served_parity.py": "whether an hour has passed since the last comparison",
