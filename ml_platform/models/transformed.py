@@ -78,7 +78,8 @@ class ContributingTransformedModel(TransformedModel):
     def contributions(self, frame: pl.DataFrame) -> Array:
         """Those of the model's columns, each divided among the columns that it came of (`Chain.shares`)."""
         own: Array = self._model.contributions(self._chain.apply(frame))  # type: ignore[attr-defined]  # `transformed` asks
-        return np.einsum("nso,oc->nsc", own, self._chain.shares)
+        divided: Array = np.einsum("nso,oc->nsc", own, self._chain.shares)
+        return divided
 
 
 @cache

@@ -83,7 +83,8 @@ def check_transforms(transforms: Several[TransformWord], types: Types, task: Tas
         kind = type(transform).__name__
         for name in transform.names:
             if name not in types:
-                raise DeclarationError(f"{where}[{index}] {kind}", *_absent(name, types, used))
+                problem, remedy = _absent(name, types, used)
+                raise DeclarationError(f"{where}[{index}] {kind}", problem, remedy=remedy)
             if needed := transform.misfit(types[name]):
                 raise DeclarationError(
                     f"{where}[{index}] {kind}",

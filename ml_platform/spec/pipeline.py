@@ -11,6 +11,7 @@ from ml_platform.spec import checking
 from ml_platform.spec.column_names import folded
 from ml_platform.spec.column_types import for_model
 from ml_platform.spec.composed_trainers import DeclaredTrainer
+from ml_platform.spec.declared_transform import check_transforms
 from ml_platform.spec.examples import Examples, Label
 from ml_platform.spec.expression_types import type_of
 from ml_platform.spec.expressions import columns_read, to_portable
@@ -18,7 +19,6 @@ from ml_platform.spec.features import Feature, JoinedFeature, joined_features
 from ml_platform.spec.gates import Gate, with_always_judged
 from ml_platform.spec.monitoring import Drift
 from ml_platform.spec.partitions import WHOLE, Daily, Hourly, Monthly, Partitions, Weekly
-from ml_platform.spec.declared_transform import check_transforms
 from ml_platform.spec.tables import Table
 from ml_platform.spec.tasks import Task
 from ml_platform.spec.training import Retrain, Split

@@ -19,7 +19,8 @@ class OneHot:
     kind: ClassVar[str] = "OneHot"
 
     def __init__(self, columns: Mapping[str, str], levels: Mapping[str, Sequence[str]]) -> None:
-        self.columns, self.levels = dict(columns), {name: list(levels[name]) for name in columns}
+        self.columns: Mapping[str, str] = dict(columns)
+        self.levels = {name: list(levels[name]) for name in columns}
         self._categories = [Categories(name, dtype, levels[name]) for name, dtype in columns.items()]
         self._named: dict[str, list[str]] = {}
         origins: dict[str, dict[str, float]] = {}
@@ -80,7 +81,8 @@ class TargetEncoded:
         levels: Mapping[str, Sequence[str]],
         encodings: Mapping[str, Sequence[Sequence[float]]],
     ) -> None:
-        self.columns, self.levels = dict(columns), {name: list(levels[name]) for name in columns}
+        self.columns: Mapping[str, str] = dict(columns)
+        self.levels = {name: list(levels[name]) for name in columns}
         self.encodings = {name: [list(one) for one in encodings[name]] for name in columns}
         self._categories = [Categories(name, dtype, levels[name]) for name, dtype in columns.items()]
         self._tables = {name: np.array(self.encodings[name]) for name in columns}

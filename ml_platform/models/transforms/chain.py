@@ -113,5 +113,7 @@ def fitted(
 
 def _followed(columns: Mapping[str, str], transform: FittedTransform) -> dict[str, str]:
     """The columns behind a transform: outputs stand where the column of their name stood, others at the end."""
-    remaining = {name: dtype for name, dtype in columns.items() if name not in transform.columns or name in transform.outputs}
+    remaining = {
+        name: dtype for name, dtype in columns.items() if name not in transform.columns or name in transform.outputs
+    }
     return {**remaining, **transform.outputs}

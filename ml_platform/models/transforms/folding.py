@@ -23,7 +23,11 @@ def folds_of(train: pl.DataFrame, declared: Mapping[str, Any]) -> Folds:
     if declared["group"] is None:
         return Folds(shuffled.permutation(rows), max(rows, 1), ordered=False)
     groups = train[declared["group"]]
-    dense = groups.rank("dense").cast(pl.Int64).to_numpy(writable=True) if groups.null_count() == 0 else _with_singles(groups)
+    dense = (
+        groups.rank("dense").cast(pl.Int64).to_numpy(writable=True)
+        if groups.null_count() == 0
+        else _with_singles(groups)
+    )
     size = int(dense.max(initial=0)) + 1
     return Folds(shuffled.permutation(size)[dense], size, ordered=False)
 

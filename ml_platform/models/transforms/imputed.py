@@ -18,8 +18,11 @@ class Imputed:
 
     kind: ClassVar[str] = "Imputed"
 
-    def __init__(self, columns: Mapping[str, str], fillings: Mapping[str, Filling], indicators: Mapping[str, str]) -> None:
-        self.columns, self.fillings, self.indicators = dict(columns), dict(fillings), dict(indicators)
+    def __init__(
+        self, columns: Mapping[str, str], fillings: Mapping[str, Filling], indicators: Mapping[str, str]
+    ) -> None:
+        self.columns: Mapping[str, str] = dict(columns)
+        self.fillings, self.indicators = dict(fillings), dict(indicators)
         self._texts = [name for name, dtype in columns.items() if dtype == "String"]
         self._numbers = [name for name in columns if name not in self._texts]
         self._row = RowNumbers(self._numbers)
@@ -55,7 +58,8 @@ class Imputed:
         outputs: dict[str, Any] = {}
         for name, values in zip(self._numbers, numbers(frame, self._numbers), strict=True):
             missing = np.isnan(values)
-            outputs[name] = np.where(missing, self.fillings[name], values).astype(np.float64)
+            filling: Any = self.fillings[name]  # a number, as the declaration and `fit` see to
+            outputs[name] = np.where(missing, filling, values).astype(np.float64)
             outputs[self.indicators.get(name, "")] = missing.astype(np.float64)
         for name in self._texts:
             self._as_codes[name].codes(frame)

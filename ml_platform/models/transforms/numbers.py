@@ -16,7 +16,7 @@ class _OfNumbers:
     """A transform of columns each of which becomes a number of the same name."""
 
     def __init__(self, columns: Mapping[str, str]) -> None:
-        self.columns = dict(columns)
+        self.columns: Mapping[str, str] = dict(columns)
         self.outputs: Mapping[str, str] = dict.fromkeys(columns, "Float64")
         self.origins: Origins = own_origins(self.outputs)
         self._names = tuple(columns)
@@ -105,6 +105,8 @@ def _spread_by(by: str, values: Array) -> tuple[float, float]:
     """Centre and scale of finite values; the scale is 1 where they do not differ."""
     if by == "deviation" or not len(values) or values.min() == values.max():
         return spread(values)
-    low, centre, high = (float(np.quantile(values, at)) for at in ((0.25, 0.5, 0.75) if by == "quartiles" else (0, 0, 1)))
+    low, centre, high = (
+        float(np.quantile(values, at)) for at in ((0.25, 0.5, 0.75) if by == "quartiles" else (0, 0, 1))
+    )
     scale = high - low
     return (centre, scale) if 0 < scale < math.inf else (centre, spread(values)[1])

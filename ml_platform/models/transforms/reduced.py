@@ -29,7 +29,8 @@ class Reduced:
         scales: Sequence[float],
         loadings: Sequence[Sequence[float]],
     ) -> None:
-        self.columns, self.name = dict(columns), name
+        self.columns: Mapping[str, str] = dict(columns)
+        self.name = name
         self.centres, self.scales, self.loadings = list(centres), list(scales), [list(one) for one in loadings]
         self._names, self._row = tuple(columns), RowNumbers(tuple(columns))
         self._outputs = [f"{name}_{index + 1}" for index in range(len(loadings))]
