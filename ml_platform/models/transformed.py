@@ -22,7 +22,6 @@ from ml_platform.models.training_data import TrainingData, learn_classes, numeri
 from ml_platform.models.transforms.chain import Chain, fitted
 from ml_platform.models.transforms.folding import folds_of
 from ml_platform.models.transforms.protocol import Target
-from ml_platform.spec.canonical import canonical
 from ml_platform.spec.tasks import Task
 
 if TYPE_CHECKING:
@@ -109,6 +108,8 @@ class TransformedTrainer:
 
     def config(self, declared: "Transformed", task: Task) -> dict[str, Any]:
         """`transforms` in canonical form; `folds`: how they are ordered; `inner`: as of `Calibrated`."""
+        from ml_platform.spec.canonical import canonical
+
         config = trainer_of(declared.trainer).config(declared.trainer, task)
         written = ", ".join(one.written() for one in declared.transforms)
         return {
