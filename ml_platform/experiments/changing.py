@@ -126,7 +126,9 @@ def _name(there: Any) -> str:
 def without(pipeline: ModelPipeline, patterns: Sequence[str]) -> ModelPipeline:
     """The pipeline whose model does not see the columns that fit a pattern: inputs are excluded, features are gone.
 
-    Transforms lose these columns, too. A Lookup or Latest takes fewer columns, a Window is divided where its aggregates keep different spans. Raises
+    Transforms lose these columns, too.
+
+    A Lookup or Latest takes fewer columns, a Window is divided where its aggregates keep different spans. Raises
     DeclarationError for a pattern that fits nothing, and where another feature reads what is dropped.
     """
     columns, dropped = list(pipeline.model_columns), set[str]()

@@ -15,7 +15,7 @@ from ml_platform.state.experiments import Change
 
 
 def flat(pipeline: ModelPipeline) -> dict[str, Any]:
-    """Path → JSON value of what shapes a model: trainer, split, examples, transforms, gates, and each feature by its output.
+    """Path → JSON value of what shapes a model: trainer, split, examples, transforms, gates, and features by output.
 
     Transforms are one value, as they are written: their order counts.
     """

@@ -47,7 +47,7 @@ def test_transforms_are_one_value_and_lose_the_columns_that_are_dropped() -> Non
     assert changes(f"transforms={written}", "transforms.1.smoothing=5")["transforms"].endswith("smoothing=5.0)]")  # type: ignore[attr-defined]  # a text
     (one,) = variants(scenario.trips(), [f"transforms={written}"], ["hour", "zone"])
     assert [transform.written() for transform in one.model.transforms] == ["Scaled('km', by='range')"]
-    with pytest.raises(DeclarationError, match="transforms.*no column 'wings'"):
+    with pytest.raises(DeclarationError, match=r"transforms.*no column 'wings'"):
         changes("transforms=[Log(wings)]")
 
 

@@ -246,7 +246,7 @@ def test_components_are_those_of_numpy_with_a_positive_largest_loading(seed: int
     values = (values - values.mean(axis=0)) / values.std(axis=0)
     own = components(list(values.T), width)
     variances, vectors = np.linalg.eigh(values.T @ values / 200)
-    for loading, vector in zip(own, vectors[:, ::-1].T, strict=True):
+    for loading in own:
         assert loading[np.abs(loading).argmax()] > 0
     gaps = np.diff(variances)
     if gaps.min() > 1e-3:
