@@ -56,7 +56,7 @@ def test_a_candidate_with_transforms_passes_every_gate_serves_and_is_packaged(tm
         state = [{column: answer.features[column] for column in looked_up} for answer in own]
         alone = PackagedModel(unpack(packaged, tmp_path / "wheel") / f"{pipeline.name}_model")
         assert [one.score for one in alone.predict(frame, state)] == [answer.score for answer in own]
-        with pytest.raises(ServingError, match="has fitted transforms .*TargetEncoded.*, which do not become ONNX"):
+        with pytest.raises(ServingError, match=r"has fitted transforms .*TargetEncoded.*, which do not become ONNX"):
             onnx.build(packaged, tmp_path)
 
 
