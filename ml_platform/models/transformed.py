@@ -153,7 +153,7 @@ def _fitted(data: TrainingData, config: Mapping[str, Any]) -> tuple[Chain, pl.Da
     folds, named = config["folds"], {name for word in config["transforms"] for name in word["columns"]}
     touched = [name for name in data.columns if name in named]
     also = [folds[name] for name in ("at", "group") if folds[name] is not None]
-    stored = pl.scan_parquet(data.path).filter(pl.col("_part") == "train")
+    stored = pl.scan_parquet(data.path).filter(pl.col(data.part_column) == "train")
     train = stored.select(list(dict.fromkeys([*touched, *also, "_label"]))).collect(engine="streaming")
     classes = learn_classes(train["_label"], data.task)
     labels = numeric_labels(train["_label"], classes)
@@ -168,7 +168,11 @@ def _write(data: TrainingData, chain: Chain, train: pl.DataFrame, folder: Path) 
     """
     stored, done = pl.scan_parquet(data.path), 0
     for index in range(-(-stored.select(pl.len()).collect().item() // data.chunk)):
-        rows = stored.slice(index * data.chunk, data.chunk).select(*data.columns, "_label", "_part").collect()
+        rows = (
+            stored.slice(index * data.chunk, data.chunk)
+            .select(*data.columns, "_label", _part=data.part_column)
+            .collect()
+        )
         learnt, others = rows.filter(pl.col("_part") == "train"), rows.filter(pl.col("_part") != "train")
         own = train.slice(done, learnt.height)
         done += learnt.height

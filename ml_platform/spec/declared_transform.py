@@ -58,7 +58,8 @@ class TransformWord:
         shown = [repr(self.names[0]) if len(self.names) == 1 else repr(list(self.names))]
         for field in dataclasses.fields(self):  # type: ignore[arg-type]  # a word is one
             value = getattr(self, field.name)
-            if field.name != "columns" and value != field.default:
+            default = getattr(field.default, "default", field.default)  # a `Field` of pydantic has it inside
+            if field.name != "columns" and value != default:
                 shown.append(f"{field.name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
