@@ -48,7 +48,7 @@ def test_transforms_are_one_value_and_lose_the_columns_that_are_dropped() -> Non
     (one,) = variants(scenario.trips(), [f"transforms={written}"], ["hour", "zone"])
     assert [transform.written() for transform in one.model.transforms] == ["Scaled('km', by='range')"]
     with pytest.raises(DeclarationError, match=r"transforms.*no column 'wings'"):
-        changes("transforms=[Log(wings)]")
+        changes("transforms=[Log('wings')]")
 
 
 def test_several_values_make_one_variant_for_each_combination() -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from ml_platform.errors import DeclarationError, ScoringError, TrainingError
 from ml_platform.models.protocol import Contributing, Model
 from ml_platform.models.registry import trainer_of
+from ml_platform.models.training_data import TrainingData
 from ml_platform.models.transforms.chain import Chain, fitted
 from ml_platform.models.transforms.folding import folds_of
 from ml_platform.models.transforms.protocol import Folds, Target
@@ -33,8 +34,8 @@ EACH: dict[str, list[Transform]] = {
     **{
         f"Scaled by {by}": [Scaled(["km", "riders", "rush", "same", "empty"], by=by)]
         for by in ("deviation", "quartiles", "range")
-    },  # type: ignore[arg-type]  # literals
-    **{f"Log, {rule}": [Log(["km", "riders", "empty"], negatives=rule)] for rule in ("mirrored", "missing", "zero")},  # type: ignore[arg-type]  # literals
+    },
+    **{f"Log, {rule}": [Log(["km", "riders", "empty"], negatives=rule)] for rule in ("mirrored", "missing", "zero")},
     "Imputed by mean": [Imputed(["km", "rush", "empty"], by="mean", indicator=True)],
     "Imputed by the most frequent": [Imputed(["city", "blank", "riders"], by="most_frequent", indicator=True)],
     "Imputed by a value": [Imputed("km", value=-1), Imputed(["city", "blank"], value="none")],
@@ -149,7 +150,7 @@ def applied(word: Transform, values: list[Any], dtype: Any, labels: list[float] 
 def test_scaled_is_what_the_formula_says(values: list[float | None]) -> None:
     present = np.array([value for value in values if value is not None])
     for by in ("deviation", "quartiles", "range"):
-        scaled = applied(Scaled("x", by=by), values, pl.Float64)["x"].to_list()  # type: ignore[arg-type]  # literals
+        scaled = applied(Scaled("x", by=by), values, pl.Float64)["x"].to_list()
         centre, scale = 0.0, 0.0
         if len(present):
             low, middle, high = np.quantile(present, (0.25, 0.5, 0.75))
@@ -176,7 +177,7 @@ def test_log_is_log1p_with_the_rule_for_negatives(values: list[float | None]) ->
     }
     for rule, naive in rules.items():
         expected = [math.nan if value is None else naive(value) for value in values]
-        actual = applied(Log("x", negatives=rule), values, pl.Float64)["x"].to_numpy()  # type: ignore[arg-type]  # literals
+        actual = applied(Log("x", negatives=rule), values, pl.Float64)["x"].to_numpy()
         np.testing.assert_allclose(actual, expected, rtol=1e-14)
 
 
@@ -190,7 +191,7 @@ def test_imputed_fills_in_what_is_typical(values: list[float | None]) -> None:
         "most_frequent": min(counts, key=lambda value: (-counts[value], value)) if present else 0.0,
     }
     for by, filling in typical.items():
-        frame = applied(Imputed("x", by=by, indicator=True), values, pl.Float64)  # type: ignore[arg-type]  # literals
+        frame = applied(Imputed("x", by=by, indicator=True), values, pl.Float64)
         expected = [filling if value is None else value for value in values]
         np.testing.assert_allclose(frame["x"].to_numpy(), expected, rtol=1e-9, atol=1e-9)
         assert frame["x=missing"].to_list() == [float(value is None) for value in values]
@@ -230,7 +231,8 @@ def test_target_encoding_is_the_smoothed_mean_of_other_rows(
     chain, train = fitted([word], {"x": "String"}, frame, target(labels, ordered=ordered))
     ids = [row * folds // len(values) for row in range(len(values))]
     for row, category in enumerate(values):
-        others = [at for at in range(len(values)) if (ids[at] < ids[row] if ordered else ids[at] != ids[row])]
+        every = len(set(values)) == 1
+        others = [at for at in range(len(values)) if every or (ids[at] < ids[row] if ordered else ids[at] != ids[row])]
         assert train["x"][row] == pytest.approx(encoded(category, others), rel=1e-9, abs=1e-9)
     everyone = list(range(len(values)))
     expected = [encoded(category, everyone) for category in [*values, None]]
@@ -305,7 +307,13 @@ def _auc(labels: pl.Series, scores: Any) -> float:
 
 def test_nothing_is_learnt_from_validation_and_holdout(tmp_path: Path) -> None:
     words = [words for name, words in EACH.items() if name != "several"]
-    chosen = [Imputed(["km", "rush"]), TargetEncoded("city"), OneHot("riders"), Scaled("km"), Reduced(["km", "same"])]
+    chosen: list[Transform] = [
+        Imputed(["km", "rush"]),
+        TargetEncoded("city"),
+        OneHot("riders"),
+        Scaled("km"),
+        Reduced(["km", "same"]),
+    ]
     assert {type(one) for one in chosen} <= {type(one) for each in words for one in each}
     word, frame = Transformed(Linear(), chosen), data.rows("binary")
     elsewhere = frame.with_columns(
@@ -320,7 +328,7 @@ def test_a_training_set_in_chunks_gives_the_same_bytes(tmp_path: Path) -> None:
     word = Transformed(Linear(), EACH["several"])
     trainer, stored = trainer_of(word), data.stored(tmp_path, "binary")
     config = trainer.config(word, "binary")
-    chunked = data.TrainingData(stored.path, "binary", COLUMNS, in_memory=1000, chunk=77)
+    chunked = TrainingData(stored.path, "binary", COLUMNS, in_memory=1000, chunk=77)
     assert trainer.fit(chunked, config).to_bytes() == trainer.fit(stored, config).to_bytes()
 
 

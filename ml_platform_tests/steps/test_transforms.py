@@ -11,13 +11,14 @@ from ml_platform.models.bundle import load
 from ml_platform.models.predictor import Predictor
 from ml_platform.serving.packaged.model import PackagedModel
 from ml_platform.serving.packaging import onnx
+from ml_platform.spec.transforms import Transform
 from ml_platform.state import verdicts, versions
 from ml_platform.state.promotions import champion_at
 from ml_platform_tests import scenario
 from ml_platform_tests.serving.packages import champion, february_rows, predictor, unpack
 from ml_platform_tests.world import World, world
 
-TRANSFORMS = [
+TRANSFORMS: list[Transform] = [
     Log("km"),
     Imputed("drivers__years", indicator=True),
     TargetEncoded("zone", smoothing=5),
@@ -68,7 +69,12 @@ def test_flights_with_transforms_pass_every_gate_and_are_served_as_in_the_batch(
     from ml_platform.discovery import find
     from ml_platform.settings import Settings
 
-    words = [Imputed("planes__seats"), TargetEncoded(["dest", "carrier"]), OneHot("origin"), Log("distance")]
+    words: list[Transform] = [
+        Imputed("planes__seats"),
+        TargetEncoded(["dest", "carrier"]),
+        OneHot("origin"),
+        Log("distance"),
+    ]
     pipeline = replace(find("flight_delay"), transforms=words)
     with closing(World(Settings(data=tmp_path / "data"), [pipeline], pictures=False)) as flights:
         land_months(flights.ws.settings, "2013-02")

@@ -110,7 +110,10 @@ class TargetEncoded:
             codes, size = categories.codes(frame), len(categories.levels) + 1
             levels[name] = categories.levels
             encodings[name] = mean_labels(codes, size, target.values, prior, smoothing).tolist()
-            encoded = np.empty_like(target.values)
+            encoded = np.array(encodings[name])[codes]
+            if (codes == codes[0]).all():  # out of fold, it would tell folds apart and nothing else
+                out_of_fold.append(encoded)
+                continue
             for fold in range(declared["folds"]):
                 others = folds < fold if target.folds.ordered else folds != fold
                 table = mean_labels(codes[others], size, target.values[others], prior, smoothing)
