@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ml_platform.spec.sources import Files, Frames, Objects, Sql
     from ml_platform.spec.tables import Table
     from ml_platform.spec.training import LightGBM, Linear, Retrain, Split, XGBoost
+    from ml_platform.spec.transforms import Imputed, Log, OneHot, Reduced, Scaled, TargetEncoded
 
 __version__ = "0.1.0"
 
@@ -71,6 +72,7 @@ _HOMES = {
     "spec.sources": ("Files", "Frames", "Objects", "Sql"),
     "spec.tables": ("Table",),
     "spec.training": ("LightGBM", "Linear", "Retrain", "Split", "XGBoost"),
+    "spec.transforms": ("Imputed", "Log", "OneHot", "Reduced", "Scaled", "TargetEncoded"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -88,6 +90,7 @@ __all__ = [
     "Frames",
     "Grid",
     "Hourly",
+    "Imputed",
     "IntRange",
     "Label",
     "LakeDuckDB",
@@ -97,6 +100,7 @@ __all__ = [
     "Leakage",
     "LightGBM",
     "Linear",
+    "Log",
     "Lookup",
     "Marker",
     "ModelPipeline",
@@ -104,20 +108,24 @@ __all__ = [
     "NoWorseThanBaseline",
     "NoWorseThanChampion",
     "Objects",
+    "OneHot",
     "OneOf",
     "OverfitGap",
     "Parity",
     "PipelineComponent",
     "Plausible",
     "Provenance",
+    "Reduced",
     "Reproduction",
     "Retrain",
+    "Scaled",
     "ScikitLearn",
     "Since",
     "Size",
     "Split",
     "Sql",
     "Table",
+    "TargetEncoded",
     "TimeSince",
     "Tuned",
     "Watermark",

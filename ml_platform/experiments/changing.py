@@ -10,7 +10,7 @@ from ml_platform.errors import DeclarationError, did_you_mean
 from ml_platform.experiments.values import split_setting, value_of
 from ml_platform.spec.pipeline import ModelPipeline
 
-OPEN = ("trainer", "split", "examples", "features", "gates")
+OPEN = ("trainer", "split", "examples", "features", "transforms", "gates")
 _CLOSED = {
     "tables": "an experiment reads the validated rows as they are",
     "partitions": "an experiment reads the partitions as they are",
@@ -126,6 +126,8 @@ def _name(there: Any) -> str:
 def without(pipeline: ModelPipeline, patterns: Sequence[str]) -> ModelPipeline:
     """The pipeline whose model does not see the columns that fit a pattern: inputs are excluded, features are gone.
 
+    Transforms lose these columns, too.
+
     A Lookup or Latest takes fewer columns, a Window is divided where its aggregates keep different spans. Raises
     DeclarationError for a pattern that fits nothing, and where another feature reads what is dropped.
     """
@@ -144,11 +146,13 @@ def without(pipeline: ModelPipeline, patterns: Sequence[str]) -> ModelPipeline:
         return pipeline
     inputs = [name for name in pipeline.examples.inputs if name in dropped]
     features = [left for feature in pipeline.features for left in feature.without(dropped)]
+    transforms = [left for one in pipeline.transforms if (left := one.without(dropped)) is not None]
     try:
         return replace(
             pipeline,
             examples=replace(pipeline.examples, exclude=(*pipeline.examples.exclude, *inputs)),
             features=features,
+            transforms=transforms,
         )
     except DeclarationError as error:
         raise DeclarationError(

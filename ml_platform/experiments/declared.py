@@ -15,10 +15,15 @@ from ml_platform.state.experiments import Change
 
 
 def flat(pipeline: ModelPipeline) -> dict[str, Any]:
-    """Path → JSON value of what shapes a model: trainer, split, examples, gates, and each feature by its output."""
+    """Path → JSON value of what shapes a model: trainer, split, examples, transforms, gates, and features by output.
+
+    Transforms are one value, as they are written: their order counts.
+    """
     values = dict(_values("trainer", pipeline.trainer))
     values |= _values("split", pipeline.split)
     values |= _values("examples", pipeline.examples)
+    if pipeline.transforms:
+        values["transforms"] = f"[{', '.join(one.written() for one in pipeline.transforms)}]"
     for gate in pipeline.all_gates:
         values[f"gates.{gate.short_name}"] = f"{gate.phrase} ({gate.severity})"
     for feature in pipeline.features:

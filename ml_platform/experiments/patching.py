@@ -6,6 +6,7 @@ told in words instead.
 
 import difflib
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -54,6 +55,9 @@ def patch_of(pipeline: ModelPipeline, changes: Iterable[Change]) -> Patch:
                 _change_feature(source, pipeline, change)
             elif section == "gates":
                 raise CannotEdit
+            elif section == "transforms":
+                source.replace_argument([section], change.after or "[]")
+                by_hand += _imports(before, change.after)
             else:
                 source.replace_argument(change.path.split("."), python_text(change.after))
         except CannotEdit:
@@ -87,6 +91,12 @@ def _parts(change: Change) -> dict[str, tuple[Any, Any]]:
     if not isinstance(before, dict) or not isinstance(after, dict) or before.get("kind") != after.get("kind"):
         return {}
     return {name: (before.get(name), after.get(name)) for name in after if before.get(name) != after.get(name)}
+
+
+def _imports(text: str, written: str | None) -> list[str]:
+    """What is left to do so that the words of transforms mean something in the file."""
+    words = dict.fromkeys(re.findall(r"\b([A-Z]\w+)\(", written or ""))
+    return [f"Import {word} from ml_platform." for word in words if not re.search(rf"\b{word}\b", text)]
 
 
 def _drops(change: Change) -> bool:

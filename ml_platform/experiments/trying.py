@@ -143,7 +143,7 @@ def _key(data: ExperimentData, pipeline: ModelPipeline, champion: Version | None
         data.key,
         fitting.declaration(pipeline),
         FeatureDefinition.of(pipeline).key,
-        libraries(*trainer_of(pipeline.trainer).libraries(pipeline.trainer), "polars", "pyarrow"),
+        libraries(*trainer_of(pipeline.learner).libraries(pipeline.learner), "polars", "pyarrow"),
         None if champion is None else [champion.version, champion.bundle],
         [[canonical(gate), gate.severity] for gate in pipeline.all_gates],
         judging.segments_of(pipeline, request.by),

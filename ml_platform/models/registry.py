@@ -9,12 +9,12 @@ from ml_platform.models.protocol import Model, Trainer
 from ml_platform.spec.trainers import PLAIN, TRAINERS
 
 if TYPE_CHECKING:
-    from ml_platform.spec.composed_trainers import DeclaredTrainer
+    from ml_platform.spec.declared_trainer import TrainerWord
 
 FIRST_FORMAT = "lightgbm-text"  # of every version that was trained before formats were recorded
 
 
-def trainer_of(declared: "DeclaredTrainer") -> Trainer:
+def trainer_of(declared: "TrainerWord") -> Trainer:
     """The implementation of a declared trainer, such as `LightGBM(…)`."""
     return trainer_named(type(declared).__name__)
 

@@ -11,6 +11,7 @@ from ml_platform.spec import checking
 from ml_platform.spec.column_names import folded
 from ml_platform.spec.column_types import for_model
 from ml_platform.spec.composed_trainers import DeclaredTrainer
+from ml_platform.spec.declared_transform import check_transforms
 from ml_platform.spec.examples import Examples, Label
 from ml_platform.spec.expression_types import type_of
 from ml_platform.spec.expressions import columns_read, to_portable
@@ -21,6 +22,8 @@ from ml_platform.spec.partitions import WHOLE, Daily, Hourly, Monthly, Partition
 from ml_platform.spec.tables import Table
 from ml_platform.spec.tasks import Task
 from ml_platform.spec.training import Retrain, Split
+from ml_platform.spec.transformed import Transformed
+from ml_platform.spec.transforms import Transform
 from ml_platform.spec.vocabulary import Several, word
 
 _HEADLINES: dict[Task, str] = {"binary": "roc_auc", "multiclass": "macro_f1", "regression": "rmse"}
@@ -51,6 +54,8 @@ class ModelPipeline:
         limits: What its users must know of, a sentence each, for the model card.
         segments: Inputs or features whose values the model card compares with each other, besides those of `by=` of a
             gate.
+        transforms: What the model's columns become before the trainer sees them, one after the other; fitted on the
+            training part (S60).
 
     Raises:
         DeclarationError: With the culprit and the remedy.
@@ -89,6 +94,7 @@ class ModelPipeline:
     purpose: str = ""
     limits: Several[str] = ()
     segments: Several[str] = ()
+    transforms: Several[Transform] = ()
 
     def __post_init__(self) -> None:
         where = f"ModelPipeline({self.name!r})"
@@ -102,11 +108,25 @@ class ModelPipeline:
         checking.check_examples(self, f"{where}.examples")
         _ = self.feature_schema  # checks every feature
         self.trainer.check(self.task, f"{where}.trainer")
+        check_transforms(self.transforms, self.model_columns, self.task, f"{where}.transforms")
         checking.check_gates(self, where)
         checking.check_segments(self, where)
         checking.check_retrain(self, where)
 
     # -- what others ask -----------------------------------------------------------------
+
+    @property
+    def unkeyed(self) -> frozenset[str]:
+        """Fields that no content key of the pipeline holds: no transforms are as if the word did not exist (S60)."""
+        return frozenset() if self.transforms else frozenset({"transforms"})
+
+    @property
+    def learner(self) -> DeclaredTrainer | Transformed:
+        """What is fitted on the model's columns: the trainer, behind the transforms where there are any."""
+        if not self.transforms:
+            return self.trainer
+        at = self.examples.at if self.split.timed else None
+        return Transformed(self.trainer, self.transforms, at=at, group=self.split.group, seed=self.split.seed)
 
     def table(self, name: str) -> Table:
         """The table declared under `name`. Raises DeclarationError when there is none."""

@@ -1,4 +1,11 @@
 """Which module of `ml_platform.models` implements a declared trainer, by the name of its word."""
 
 PLAIN = {"LightGBM": "lightgbm", "XGBoost": "xgboost", "Linear": "linear", "ScikitLearn": "sklearn"}
-TRAINERS = {**PLAIN, "Choose": "choose", "Calibrated": "calibrated", "Tuned": "searched", "Grid": "searched"}
+TRAINERS = {
+    **PLAIN,
+    "Choose": "choose",
+    "Calibrated": "calibrated",
+    "Tuned": "searched",
+    "Grid": "searched",
+    "Transformed": "transformed",
+}

@@ -48,7 +48,7 @@ class CandidateStep(Step):
     advice = "a feature that dominates all others is suspect: it may leak the label."
 
     def badges(self, pipeline: ModelPipeline) -> tuple[str, ...]:
-        return trainer_of(pipeline.trainer).libraries(pipeline.trainer)
+        return trainer_of(pipeline.learner).libraries(pipeline.learner)
 
     def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
         return own(pipeline, "training_set")
@@ -82,7 +82,7 @@ def recipe_of(pipeline: ModelPipeline, training_set: str, reads: Iterable[Read] 
         fitting.declaration(pipeline),
         FeatureDefinition.of(pipeline).key,
         training_set,
-        libraries(*trainer_of(pipeline.trainer).libraries(pipeline.trainer), "polars", "pyarrow"),
+        libraries(*trainer_of(pipeline.learner).libraries(pipeline.learner), "polars", "pyarrow"),
         by_content=reads,
     )
 

@@ -51,7 +51,7 @@ class ChampionStep(Step):
     )
 
     def badges(self, pipeline: ModelPipeline) -> tuple[str, ...]:
-        return trainer_of(pipeline.trainer).libraries(pipeline.trainer)
+        return trainer_of(pipeline.learner).libraries(pipeline.learner)
 
     def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
         return own(pipeline, "verdicts")

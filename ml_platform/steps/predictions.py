@@ -62,7 +62,7 @@ class PredictionsStep(Step):
     advice = "an empty partition had no champion yet. Train and promote one first."
 
     def badges(self, pipeline: ModelPipeline) -> tuple[str, ...]:
-        return trainer_of(pipeline.trainer).libraries(pipeline.trainer)
+        return trainer_of(pipeline.learner).libraries(pipeline.learner)
 
     def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
         return own(pipeline, "features")
@@ -91,7 +91,7 @@ class PredictionsStep(Step):
         if version:
             used = libraries(*model_of_format(recorded_format(version.metrics)).libraries)
         else:
-            used = libraries(*trainer_of(pipeline.trainer).libraries(pipeline.trainer))
+            used = libraries(*trainer_of(pipeline.learner).libraries(pipeline.learner))
         return recipe("predictions", CODE_VERSION, champion, bundle, reads, used, by_content=scorer)
 
     def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:

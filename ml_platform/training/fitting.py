@@ -32,8 +32,8 @@ class Trained:
 
 def declaration(pipeline: ModelPipeline) -> tuple[Any, ...]:
     """The parts of the declaration that a candidate depends on besides its training set, for its content key."""
-    code_version = trainer_of(pipeline.trainer).code_version(pipeline.trainer, pipeline.task)
-    return (code_version, pipeline.trainer, list(pipeline.model_columns), *keyed_for_search(pipeline))
+    code_version = trainer_of(pipeline.learner).code_version(pipeline.learner, pipeline.task)
+    return (code_version, pipeline.learner, list(pipeline.model_columns), *keyed_for_search(pipeline))
 
 
 def make(
@@ -45,7 +45,7 @@ def make(
     BlobError when the training set is missing or damaged.
     """
     started = time.perf_counter()
-    trainer, planned = trainer_of(pipeline.trainer), plan(pipeline, training_set)
+    trainer, planned = trainer_of(pipeline.learner), plan(pipeline, training_set)
     data = TrainingData(blobs.get(training_set.digest), planned.task, planned.columns)
     model = trainer.fit(data, planned.config, threads=threads)
     fitted = time.perf_counter()

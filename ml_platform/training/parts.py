@@ -14,7 +14,7 @@ from ml_platform.training.splits import PARTS
 
 def judged_parts(pipeline: ModelPipeline) -> tuple[str, ...]:
     """The parts whose labels must differ: those that are learnt from or judged on."""
-    return PARTS if trainer_of(pipeline.trainer).uses_validation(pipeline.trainer) else ("train", "holdout")
+    return PARTS if trainer_of(pipeline.learner).uses_validation(pipeline.learner) else ("train", "holdout")
 
 
 class PartsSummary:

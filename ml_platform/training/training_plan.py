@@ -44,7 +44,7 @@ class Plan:
 
 def plan(pipeline: ModelPipeline, training_set: TrainingSet) -> Plan:
     """The plan that the declaration asks for. Raises TrainingError for what the trainer refuses."""
-    trainer = trainer_of(pipeline.trainer)
+    trainer = trainer_of(pipeline.learner)
     columns = {name: str(dtype) for name, dtype in pipeline.model_columns.items()}
     if not columns:
         raise TrainingError(
@@ -54,8 +54,8 @@ def plan(pipeline: ModelPipeline, training_set: TrainingSet) -> Plan:
         pipeline.name,
         pipeline.task,
         columns,
-        trainer.config(pipeline.trainer, pipeline.task),
+        trainer.config(pipeline.learner, pipeline.task),
         training_set.digest,
         training_set.decided_at.isoformat(),
-        trainer.code_version(pipeline.trainer, pipeline.task),
+        trainer.code_version(pipeline.learner, pipeline.task),
     )

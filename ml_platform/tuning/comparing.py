@@ -40,7 +40,7 @@ def with_declared(
     rows = Rows(holdout.drop("_label"), holdout["_label"], bundle.classes)
     data = TrainingData(path, planned.task, planned.columns)
     try:
-        rival = trainer_of(declared.trainer).fit(data, planned.config, threads=threads)
+        rival = trainer_of(declared.learner).fit(data, planned.config, threads=threads)
         scores = rival.predict(rows.frame, threads=threads)
     except (TrainingError, ScoringError) as error:
         interrupts.stop_if_arrived()

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ class FoldedData:
         """
         folder = self.file.parent
         (folder / BUNDLE).unlink(missing_ok=True)
+        learner = replace(self.pipeline, trainer=trainer).learner  # behind the pipeline's transforms
         question = {
             "pipeline": self.pipeline.name,
             "data": str(self.file),
@@ -49,8 +50,8 @@ class FoldedData:
             "folder": str(folder),
             "task": self.pipeline.task,
             "columns": [[name, str(dtype)] for name, dtype in self.pipeline.model_columns.items()],
-            "trainer": type(trainer).__name__,
-            "config": trainer_of(trainer).config(trainer, self.pipeline.task),
+            "trainer": type(learner).__name__,
+            "config": trainer_of(learner).config(learner, self.pipeline.task),
             "definition": self.definition,
             "threads": self.threads,
         }

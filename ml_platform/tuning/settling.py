@@ -80,6 +80,7 @@ def search_key(pipeline: ModelPipeline, declared: AnySearched, training_set: str
         declared,
         list(pipeline.model_columns),
         keyed_for_search(pipeline),
+        *([pipeline.transforms] if pipeline.transforms else []),
         libraries(*trainer.libraries(declared), "polars"),
     )
 

@@ -15,6 +15,8 @@ def phrases(changes: Sequence[Mapping[str, Any]]) -> list[str]:
 
     >>> phrases([{"path": "trainer.num_leaves", "before": 31, "after": 63}])
     ['num_leaves=63']
+    >>> phrases([{"path": "transforms", "before": None, "after": "[Log('km')]"}])
+    ["transforms=[Log('km')]"]
     >>> other = [("kind", "LightGBM", "Linear"), ("num_leaves", 31, None), ("l2", None, 10.0)]
     >>> phrases([{"path": f"trainer.{name}", "before": b, "after": a} for name, b, a in other])
     ['trainer=Linear(l2=10.0)']
@@ -29,7 +31,7 @@ def phrases(changes: Sequence[Mapping[str, Any]]) -> list[str]:
             if path == f"{within}.kind":
                 words.append(f"{within}={_short(_word(_tree(changes, within)), _LONGEST_WORD)}")
         elif section != "features":
-            words.append(f"{name}={_short(after)}")
+            words.append(f"{name or section}={_short(after)}")
         else:
             (gone if after is None else other).append(name)
     words += [f"without {_some(gone)}"] if gone else []

@@ -41,6 +41,16 @@ def test_a_word_can_take_the_place_of_another_and_be_set_further() -> None:
     assert isinstance(one.model.trainer, Linear)
 
 
+def test_transforms_are_one_value_and_lose_the_columns_that_are_dropped() -> None:
+    written = "[Scaled(['km', 'hour'], by='range'), TargetEncoded('zone')]"
+    assert changes(f"transforms={written}") == {"transforms": written}
+    assert changes(f"transforms={written}", "transforms.1.smoothing=5")["transforms"].endswith("smoothing=5.0)]")  # type: ignore[attr-defined]  # a text
+    (one,) = variants(scenario.trips(), [f"transforms={written}"], ["hour", "zone"])
+    assert [transform.written() for transform in one.model.transforms] == ["Scaled('km', by='range')"]
+    with pytest.raises(DeclarationError, match=r"transforms.*no column 'wings'"):
+        changes("transforms=[Log('wings')]")
+
+
 def test_several_values_make_one_variant_for_each_combination() -> None:
     several = variants(scenario.trips(), ["trainer.num_leaves=3,5", "trainer.learning_rate=0.1,0.2"])
     seen = [(one.model.trainer.num_leaves, one.model.trainer.learning_rate) for one in several]  # type: ignore[union-attr]  # LightGBM

@@ -22,8 +22,11 @@ from ml_platform.models.registry import model_of_format, trainer_of, trainers
 from ml_platform.spec.canonical import libraries
 from ml_platform.spec.composed_trainers import Calibrated, Choose, DeclaredTrainer
 from ml_platform.spec.scikit_learn import ScikitLearn
+from ml_platform.spec.searched_trainers import Grid, Tuned
 from ml_platform.spec.tasks import Task
 from ml_platform.spec.training import LightGBM, Linear, XGBoost
+from ml_platform.spec.transformed import Transformed
+from ml_platform.spec.transforms import Imputed, Log, OneHot, Reduced, Scaled, TargetEncoded
 from ml_platform.training import fitting, training_set
 from ml_platform.training.reproduction import reproduce
 from ml_platform_tests.examples import tries
@@ -31,7 +34,7 @@ from ml_platform_tests.models import data
 from ml_platform_tests.models.data import COLUMNS, TASKS
 from ml_platform_tests.scenario import labelled_trips
 
-Words = dict[Task, DeclaredTrainer]  # of one kind of model
+Words = dict[Task, DeclaredTrainer | Transformed]  # of one kind of model
 
 
 CASES: dict[str, Words] = {
@@ -45,6 +48,11 @@ CASES: dict[str, Words] = {
         "binary": Calibrated(Choose([LightGBM(), XGBoost(early_stopping=5)])),
         "multiclass": Choose([LightGBM(num_leaves=3), XGBoost(rounds=20)]),
         "regression": Choose([LightGBM(rounds=20), Linear()]),
+    },
+    "transformed": {
+        "binary": Transformed(LightGBM(rounds=20), [Imputed(["km", "rush"]), TargetEncoded("city"), Scaled("city")]),
+        "multiclass": Transformed(Linear(), [Log("km"), TargetEncoded(["city", "riders"]), OneHot("rush")]),
+        "regression": Transformed(Linear(), [OneHot("city"), Reduced(["riders", "rush"]), Imputed("km", by="mean")]),
     },
 }
 _LATER = """
@@ -86,7 +94,9 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_every_word_of_a_trainer_is_among_these(word: Words) -> None:
-    assert {type(each) for words in CASES.values() for each in words.values()} == set(get_args(DeclaredTrainer))
+    words = {type(each) for words in CASES.values() for each in words.values()}
+    searched = {Tuned, Grid}  # they fit nothing by themselves
+    assert words == {*get_args(DeclaredTrainer), Transformed} - searched
 
 
 def test_a_format_names_one_model_and_its_libraries_are_installed(word: Words) -> None:
@@ -249,7 +259,9 @@ def test_columns_that_are_missing_or_of_another_type_are_refused_by_name(word: W
 def test_a_bundle_holds_the_model_and_a_fresh_process_makes_it_again_s16(
     word: Words, task: Task, lake: Lake, blobs: Blobs
 ) -> None:
-    pipeline = labelled_trips.pipeline(task, trainer=word[task])
+    declared = word[task]
+    parts = (declared.trainer, declared.transforms) if isinstance(declared, Transformed) else (declared, ())
+    pipeline = labelled_trips.pipeline(task, trainer=parts[0], transforms=parts[1])
     labelled_trips.fill(lake, pipeline, labelled_trips.rows())
     stored = training_set.build(
         lake,

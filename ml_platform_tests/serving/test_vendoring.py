@@ -19,6 +19,7 @@ ROOTS = [
 LEFT_OUT = {  # what answering never calls, with the module that it would load
     ("features/definition.py", "key", "ml_platform.spec.canonical"),
     ("features/kinds/window.py", "compute", "ml_platform.features.window_rows"),
+    ("models/transformed.py", "config", "ml_platform.spec.canonical"),
     ("validation/version_order.py", "with_paths", "ml_platform.state.files"),
 }
 SOURCES = Path(ml_platform.__file__).parent

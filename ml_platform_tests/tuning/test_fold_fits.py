@@ -2,12 +2,13 @@
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ml_platform import AtLeast, AtMost, Latency, LightGBM, Linear, OverfitGap, Size
+from ml_platform import AtLeast, AtMost, Latency, LightGBM, Linear, OverfitGap, Scaled, Size, TargetEncoded
 from ml_platform.evaluation.gates import latency
 from ml_platform.models.registry import trainer_of
 from ml_platform.models.training_data import TrainingData
@@ -42,6 +43,18 @@ def test_a_fold_is_fitted_in_another_process_to_the_bytes_that_this_one_would_gi
         own = trainer_of(trainer).fit(rows, trainer_of(trainer).config(trainer, "binary"), threads=1)
         assert bundle.model == own.to_bytes() and bundle.fitted.signature == own.signature
         assert scores.tobytes() == own.predict(rows.part("validation"), threads=1).tobytes()
+
+
+def test_a_trial_is_fitted_behind_transforms_of_its_own_training_rows_s60(stores: Stores, folder: Path) -> None:
+    data = data_of(stores, folder, transforms=[TargetEncoded("city"), Scaled("km")])
+    bundle, scores = data.fit(Linear(), FOLD, 60)
+    assert bundle.model_format == "transformed-linear-json"
+    columns = {name: str(dtype) for name, dtype in data.pipeline.model_columns.items()}
+    rows = TrainingData(data.file, "binary", columns, part_column=FOLD)
+    assert scores.tobytes() == bundle.fitted.predict(rows.part("validation"), threads=1).tobytes()
+    learner = replace(data.pipeline, trainer=Linear()).learner
+    own = trainer_of(learner).fit(rows, trainer_of(learner).config(learner, "binary"), threads=1)
+    assert bundle.model == own.to_bytes()
 
 
 def test_what_the_library_refuses_and_what_takes_too_long_are_told_apart(stores: Stores, folder: Path) -> None:

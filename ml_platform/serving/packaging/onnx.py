@@ -30,6 +30,12 @@ def build(version: PackagedVersion, folder: Path, tolerance: float = TOLERANCE) 
     Raises ServingError for a model that has no equal in ONNX, which nothing is written of.
     """
     _require_extra()
+    if transforms := version.bundle.training.get("transforms"):
+        words = ", ".join(dict.fromkeys(one["kind"] for one in transforms))
+        raise ServingError(
+            f"{version.name} has fitted transforms ({words}), which do not become ONNX.",
+            remedy="Package it as a wheel.",
+        )
     if version.bundle.model_format != FIRST_FORMAT:
         raise ServingError(
             f"{version.name} is a {version.bundle.model_format} model; only plain LightGBM trees become ONNX.",
