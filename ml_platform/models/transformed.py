@@ -18,6 +18,7 @@ from ml_platform.errors import ScoringError, TrainingError
 from ml_platform.models.calibrated import calibrated
 from ml_platform.models.protocol import FitReport, Model, Signature, TrainerVersion, ranked
 from ml_platform.models.registry import plain_models, trainer_named, trainer_of
+from ml_platform.models.selected import selecting
 from ml_platform.models.training_data import TrainingData, learn_classes, numeric_labels
 from ml_platform.models.transforms.chain import Chain, fitted
 from ml_platform.models.transforms.folding import folds_of
@@ -96,9 +97,10 @@ class TransformedTrainer:
 
     @property
     def models(self) -> tuple[type[Model], ...]:
-        """One class for each class of models, calibrated or not."""
+        """One class for each class of models, calibrated or not, with all columns or some."""
         plain = list(plain_models())
-        return tuple(transformed(model) for model in [*plain, *map(calibrated, plain)])
+        whole = [*plain, *map(calibrated, plain)]
+        return tuple(transformed(model) for model in [*whole, *map(selecting, whole)])
 
     def libraries(self, declared: "Transformed") -> tuple[str, ...]:
         return tuple(dict.fromkeys([*trainer_of(declared.trainer).libraries(declared.trainer), "numpy"]))

@@ -23,13 +23,12 @@ _LOGISTIC = "sklearn.linear_model.LogisticRegression"
 
 
 def _words(**weights: Any) -> list[Any]:
-    words = [
+    return [
         LightGBM(rounds=20, **weights),
         XGBoost(rounds=20, **weights),
         Linear(**weights),
         ScikitLearn(_LOGISTIC, **weights),
     ]
-    return words
 
 
 def _fit(folder: Path, word: Any, task: Any, frame: pl.DataFrame) -> Any:
