@@ -19,6 +19,7 @@ from ml_platform.models.calibrated import calibrated
 from ml_platform.models.protocol import FitReport, Model, Signature, TrainerVersion, ranked
 from ml_platform.models.registry import plain_models, trainer_named, trainer_of
 from ml_platform.models.selected import selecting
+from ml_platform.models.selection import Choice
 from ml_platform.models.training_data import TrainingData, learn_classes, numeric_labels
 from ml_platform.models.transforms.chain import Chain, fitted
 from ml_platform.models.transforms.folding import folds_of
@@ -51,6 +52,11 @@ class TransformedModel:
 
     def predict_row(self, row: Mapping[str, Any]) -> float | list[float]:
         return self._model.predict_row(self._chain.apply_row(row))
+
+    @property
+    def selection(self) -> list[Choice]:
+        """The choices about the columns behind the transforms; empty where all are seen."""
+        return list(getattr(self._model, "selection", ()))
 
     def importance(self) -> dict[str, float]:
         """That of the model's columns, each divided among the columns that it came of (`Chain.shares`)."""

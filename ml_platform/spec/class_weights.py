@@ -10,7 +10,7 @@ ClassWeights = Literal["balanced"] | dict[bool | str, float] | None
 
 
 def check_class_weights(weights: ClassWeights, task: Task, where: str) -> None:
-    """Raise DeclarationError for weights of a label that has no classes, for classes that it cannot have, and for no weight."""
+    """Raise DeclarationError for a label without classes, classes that it cannot have, and what is no weight."""
     if weights is None:
         return
     if task == "regression":

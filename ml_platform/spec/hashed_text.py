@@ -28,7 +28,7 @@ class Hashed(TransformWord):
         of: "words", or "characters" of the words, each with a space before and behind it.
 
     Raises:
-        DeclarationError: For no column, one twice, a number out of range, and n-grams whose least is above the greatest.
+        DeclarationError: For no column, one twice, and a number or a range of n-grams out of range.
 
     >>> Hashed("subject", ngrams=(1, 2), buckets=256).names
     ('subject',)

@@ -49,7 +49,7 @@ def test_balanced_weights_are_those_of_a_naive_count(labels: list[int]) -> None:
 @pytest.mark.parametrize("at", range(4))
 def test_weighting_a_class_is_repeating_its_examples(at: int, tmp_path: Path) -> None:
     """Of trees only nearly: bins are made of the rows as they are."""
-    frame = data.rows("binary", 600)
+    frame = data.rows("binary", 400)
     true = pl.col("_label") & (pl.col("_part") == "train")
     repeated = pl.concat([frame, frame.filter(true), frame.filter(true)])
     weighted = _fit(tmp_path, _words(class_weights={True: 3.0})[at], "binary", frame)
