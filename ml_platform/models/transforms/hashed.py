@@ -24,7 +24,7 @@ class Hashed:
     kind: ClassVar[str] = "Hashed"
 
     def __init__(self, columns: Mapping[str, str], least: int, greatest: int, buckets: int, of: str) -> None:
-        self.columns = dict(columns)
+        self.columns: Mapping[str, str] = dict(columns)
         self.least, self.greatest, self.buckets, self.of = least, greatest, buckets, of
         self._outputs = {name: [f"{name}#{bucket}" for bucket in range(buckets)] for name in columns}
         self.outputs: Mapping[str, str] = {out: "UInt8" for outputs in self._outputs.values() for out in outputs}
@@ -39,15 +39,15 @@ class Hashed:
         return fitted, fitted.apply(frame)
 
     def apply(self, frame: pl.DataFrame) -> pl.DataFrame:
-        made = {}
+        counted: dict[str, npt.NDArray[np.uint8]] = {}
         for name, outputs in self._outputs.items():
             if name not in frame.columns:
                 raise ScoringError(f"The rows lack {name}.", remedy="Compute the model's own features.")
             texts = frame[name]
             if texts.dtype not in (pl.String, pl.Null):
                 raise _misfit(f"The column {name!r} is {texts.dtype}")
-            made |= dict(zip(outputs, self._counts(texts).T, strict=True))
-        return pl.DataFrame(made)
+            counted |= dict(zip(outputs, self._counts(texts).T, strict=True))
+        return pl.DataFrame(counted)
 
     def apply_row(self, row: dict[str, Any]) -> None:
         for name, outputs in self._outputs.items():
@@ -97,7 +97,8 @@ class Hashed:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any], columns: Mapping[str, str]) -> Self:
-        return cls(columns, *document["ngrams"], document["buckets"], document["of"])
+        least, greatest = document["ngrams"]
+        return cls(columns, least, greatest, document["buckets"], document["of"])
 
 
 def _misfit(what: str) -> ScoringError:
