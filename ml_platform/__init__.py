@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Reproduction,
         Size,
     )
+    from ml_platform.spec.hashed_text import Hashed
     from ml_platform.spec.leak_gates import Leakage, Provenance
     from ml_platform.spec.monitoring import Drift
     from ml_platform.spec.partitions import Daily, Hourly, Monthly, Weekly
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from ml_platform.spec.scikit_learn import ScikitLearn
     from ml_platform.spec.search_space import FloatRange, IntRange, OneOf
     from ml_platform.spec.searched_trainers import Grid, Tuned
+    from ml_platform.spec.selection import Select
     from ml_platform.spec.sources import Files, Frames, Objects, Sql
     from ml_platform.spec.tables import Table
     from ml_platform.spec.training import LightGBM, Linear, Retrain, Split, XGBoost
@@ -61,6 +63,7 @@ _HOMES = {
         "Reproduction",
         "Size",
     ),
+    "spec.hashed_text": ("Hashed",),
     "spec.leak_gates": ("Leakage", "Provenance"),
     "spec.monitoring": ("Drift",),
     "spec.partitions": ("Daily", "Hourly", "Monthly", "Weekly"),
@@ -69,6 +72,7 @@ _HOMES = {
     "spec.scikit_learn": ("ScikitLearn",),
     "spec.search_space": ("FloatRange", "IntRange", "OneOf"),
     "spec.searched_trainers": ("Grid", "Tuned"),
+    "spec.selection": ("Select",),
     "spec.sources": ("Files", "Frames", "Objects", "Sql"),
     "spec.tables": ("Table",),
     "spec.training": ("LightGBM", "Linear", "Retrain", "Split", "XGBoost"),
@@ -89,6 +93,7 @@ __all__ = [
     "FloatRange",
     "Frames",
     "Grid",
+    "Hashed",
     "Hourly",
     "Imputed",
     "IntRange",
@@ -120,6 +125,7 @@ __all__ = [
     "Retrain",
     "Scaled",
     "ScikitLearn",
+    "Select",
     "Since",
     "Size",
     "Split",

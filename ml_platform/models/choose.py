@@ -1,9 +1,10 @@
 """The best of several trainers on the validation part. What it fits is a model of one of them, and nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from ml_platform.errors import PlatformError, ScoringError, TrainingError
@@ -14,6 +15,8 @@ from ml_platform.spec.tasks import Task
 
 if TYPE_CHECKING:
     from ml_platform.spec.composed_trainers import Choose
+
+Array = npt.NDArray[np.float64]
 
 _SMALLEST = 1e-15  # probability that counts
 
@@ -88,14 +91,7 @@ def _loss(model: Model, data: TrainingData, threads: int) -> float:
     for _, chunk in data.rows("validation", classes).chunks:
         frame: pl.DataFrame = chunk.collect(engine="streaming")
         labels, scores = numeric_labels(frame["_label"], classes), model.predict(frame, threads=threads)
-        if data.task == "regression":
-            with np.errstate(over="ignore"):
-                losses = np.square(scores - labels)
-        elif classes:
-            losses = -np.log(np.maximum(scores[np.arange(len(labels)), labels.astype(np.intp)], _SMALLEST))
-        else:
-            losses = -np.log(np.maximum(np.where(labels == 1.0, scores, 1.0 - scores), _SMALLEST))
-        total, count = total + float(np.sum(losses)), count + len(labels)
+        total, count = total + float(np.sum(losses(data.task, classes, labels, scores))), count + len(labels)
     if not count:
         raise TrainingError(
             "The validation part has no example to choose by.", remedy="Change Split(validation=…), or wait for labels."
@@ -103,3 +99,15 @@ def _loss(model: Model, data: TrainingData, threads: int) -> float:
     if not np.isfinite(total):
         raise TrainingError("Its scores on the validation part are too far off to be compared.", remedy="Leave it out.")
     return float(np.sqrt(total / count)) if data.task == "regression" else total / count
+
+
+def losses(task: Task, classes: Sequence[str], labels: Array, scores: Array) -> Array:
+    """The log loss of each row, or its squared error. `labels` as `numeric_labels` gives them."""
+    if task == "regression":
+        with np.errstate(over="ignore"):
+            return np.asarray(np.square(scores - labels))
+    if classes:
+        own = scores[np.arange(len(labels)), labels.astype(np.intp)]
+    else:
+        own = np.where(labels == 1.0, scores, 1.0 - scores)
+    return np.asarray(-np.log(np.maximum(own, _SMALLEST)))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ml_platform.errors import ScoringError, TrainingError
+from ml_platform.models.class_weights import LearntWeights, weights_config
 from ml_platform.models.encoding import RowEncoder, encode
 from ml_platform.models.lightgbm_dataset import binned, in_one_matrix, internal_names
 from ml_platform.models.lightgbm_library import lightgbm_library
@@ -135,10 +136,12 @@ class LightGBMTrainer:
 
         A regression has `target`, which a version that was trained before targets were moved lacks.
         """
+        parameters = parameters_of(declared, task)
         return {
-            "parameters": parameters_of(declared, task),
+            "parameters": parameters,
             "rounds": declared.rounds,
             "early_stopping": declared.early_stopping,
+            **weights_config(declared.class_weights, parameters),
             **({TARGET: "moved where float32 needs it"} if task == "regression" else {}),
         }
 
@@ -162,15 +165,16 @@ class LightGBMTrainer:
         try:
             labels = numeric_labels(train_labels, signature.classes)
             target = target_of(labels, parameters["objective"]) if TARGET in config else Target()
-            dataset = binned(train, target.inward(labels), signature, parameters)
+            weights = LearntWeights(config, labels, signature.classes)
+            dataset = binned(train, target.inward(labels), signature, parameters, weight=weights.of(labels))
             del train
             evaluations: dict[str, dict[str, list[float]]] = {}
             callbacks: list[Callable[..., Any]] = []
             valid: list[lightgbm.Dataset] = []
             if config["early_stopping"] is not None:
                 rows = data.rows("validation", signature.classes)  # LightGBM has no number for a class that train lacks
-                targets = target.inward(numeric_labels(rows.labels, signature.classes))
-                valid = [binned(rows, targets, signature, parameters, dataset)]
+                asked = numeric_labels(rows.labels, signature.classes)
+                valid = [binned(rows, target.inward(asked), signature, parameters, dataset, weights.of(asked))]
                 del rows
                 callbacks = [
                     library.early_stopping(config["early_stopping"], verbose=False),
@@ -191,7 +195,9 @@ class LightGBMTrainer:
         rounds = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
         last = {name: values[rounds - 1] for name, values in evaluations.get("validation", {}).items()}
         text = _without_threads(booster.model_to_string(num_iteration=rounds)).encode()
-        report = FitReport({**config["parameters"], "rounds": rounds}, evaluations=target.evaluations(last))
+        report = FitReport(
+            {**config["parameters"], "rounds": rounds, **weights.shown}, evaluations=target.evaluations(last)
+        )
         if target.moved:
             return MovedLightGBMModel(text, signature, target, report)
         return LightGBMModel(text, signature, report)

@@ -41,6 +41,7 @@ def binned(
     signature: Signature,
     parameters: dict[str, Any],
     reference: "lightgbm.Dataset | None" = None,
+    weight: Floats | None = None,
 ) -> "lightgbm.Dataset":
     """The rows as LightGBM fits or evaluates them; `reference` gives the bins of rows that only evaluate.
 
@@ -51,6 +52,7 @@ def binned(
     dataset = _dataset_type()(
         _data(rows, signature),
         label=label,
+        weight=weight,
         reference=reference,
         feature_name=list(names),
         categorical_feature=[name for name, column in zip(names, columns, strict=True) if column in signature.levels],

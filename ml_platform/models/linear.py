@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from ml_platform.models.class_weights import LearntWeights, weights_config
 from ml_platform.models.encoding import RowEncoder, encode
 from ml_platform.models.lbfgs import minimised
 from ml_platform.models.protocol import FitReport, Model, Signature, TrainerVersion, ranked
@@ -137,7 +138,7 @@ class LinearTrainer:
 
     def config(self, declared: "Linear", task: Task) -> dict[str, Any]:
         """`parameters`: the penalty."""
-        return {"parameters": {"l2": declared.l2}}
+        return {"parameters": {"l2": declared.l2}, **weights_config(declared.class_weights, {})}
 
     def uses_validation(self, declared: "Linear") -> bool:
         return False
@@ -151,6 +152,8 @@ class LinearTrainer:
         design = _Design(_columns(train, signature), signature)
         del train
         centre, scale = spread(labels) if data.task == "regression" else (0.0, 1.0)
+        learnt = LearntWeights(config, labels, signature.classes)
+        counting = learnt.of(labels)
         labels = standardised(labels, centre, scale)
         scores, count, l2 = max(1, len(signature.classes)), len(labels), config["parameters"]["l2"]
         curvature = 1.0 if data.task == "regression" else 0.25  # of the loss by its margin, at most
@@ -159,14 +162,15 @@ class LinearTrainer:
 
         def loss(flat: Array) -> tuple[float, Array]:
             weights = flat.reshape(scores, -1) / unit
-            total, residuals = _loss(design.margins(weights), labels, data.task)
+            total, residuals = _loss(design.margins(weights), labels, data.task, counting)
             gradient = np.array([design.gradient(one) for one in residuals]) / count + penalty * weights
             return total / count + float(np.sum(penalty * weights * weights)) / 2, (gradient / unit).ravel()
 
         best, iterations, steepest = minimised(loss, np.zeros(scores * len(unit)))
         weights = best.reshape(scores, -1) / unit * scale
         weights[:, 0] += centre
-        return design.model(signature, weights, FitReport({"l2": l2, "iterations": iterations, "gradient": steepest}))
+        report = {"l2": l2, "iterations": iterations, "gradient": steepest, **learnt.shown}
+        return design.model(signature, weights, FitReport(report))
 
 
 TRAINER = LinearTrainer()
@@ -263,14 +267,18 @@ def _answers(margins: Array, task: Task) -> Array:
     return np.ascontiguousarray((raised / reduce(np.add, raised)).T)
 
 
-def _loss(margins: Array, labels: Array, task: Task) -> tuple[float, Array]:
-    """The summed loss, and its derivative by each margin: shape (scores, rows)."""
+def _loss(margins: Array, labels: Array, task: Task, weights: Array | None) -> tuple[float, Array]:
+    """The summed loss, and its derivative by each margin: shape (scores, rows). `weights` None: all count 1."""
     answers = _answers(margins, task)
     if task == "regression":
         return float(np.sum((answers - labels) ** 2)) / 2, margins - labels
     if task == "binary":
-        return float(np.sum(np.logaddexp(0.0, margins[0]) - labels * margins[0])), (answers - labels)[None]
-    rows, codes = np.arange(len(labels)), labels.astype(np.intp)
-    residuals = answers.T.copy()
-    residuals[codes, rows] -= 1.0
-    return float(np.sum(reduce(np.logaddexp, margins) - margins[codes, rows])), residuals
+        losses, residuals = np.logaddexp(0.0, margins[0]) - labels * margins[0], (answers - labels)[None]
+    else:
+        rows, codes = np.arange(len(labels)), labels.astype(np.intp)
+        residuals = answers.T.copy()
+        residuals[codes, rows] -= 1.0
+        losses = reduce(np.logaddexp, margins) - margins[codes, rows]
+    if weights is None:
+        return float(np.sum(losses)), residuals
+    return float(np.sum(losses * weights)), residuals * weights

@@ -19,6 +19,7 @@ import polars as pl
 
 from ml_platform import interrupts
 from ml_platform.errors import ScoringError, TrainingError, did_you_mean, first_line
+from ml_platform.models.class_weights import LearntWeights, weights_config
 from ml_platform.models.encoding import RowEncoder, encoded_matrix
 from ml_platform.models.protocol import FitReport, Model, Signature, TrainerVersion, ranked
 from ml_platform.models.sklearn_bytes import dumped, loaded
@@ -118,8 +119,14 @@ class ScikitLearnTrainer:
             )
         if "random_state" in accepted:
             arguments["random_state"] = declared.seed
-        _check_task(_estimator_of(declared.estimator, arguments), task)
-        return {"parameters": {"estimator": declared.estimator, **arguments}}
+        estimator = _estimator_of(declared.estimator, arguments)
+        _check_task(estimator, task)
+        if declared.class_weights is not None:
+            _check_weights(estimator)
+        return {
+            "parameters": {"estimator": declared.estimator, **arguments},
+            **weights_config(declared.class_weights, arguments),
+        }
 
     def uses_validation(self, declared: "ScikitLearn") -> bool:
         return False
@@ -135,6 +142,8 @@ class ScikitLearnTrainer:
         levels = learn_levels(train.lazy(), data.columns)
         signature = Signature(data.task, data.columns, levels, learn_classes(train["_label"], data.task))
         labels = numeric_labels(train["_label"], signature.classes)
+        weights = LearntWeights(config, labels, signature.classes)
+        weighted = {} if (own := weights.of(labels)) is None else {"sample_weight": own}
         values = _values(train, signature)
         del train
         kind = type(estimator).__name__
@@ -143,7 +152,8 @@ class ScikitLearnTrainer:
             estimator.set_params(n_jobs=threads or -1)
         with threadpool_limits(limits=1):
             try:
-                estimator.fit(design.matrix(values), labels if data.task == "regression" else labels.astype(np.intp))
+                targets = labels if data.task == "regression" else labels.astype(np.intp)
+                estimator.fit(design.matrix(values), targets, **weighted)
             except Exception as error:  # of whatever the estimator does not take
                 interrupts.stop_if_arrived()
                 raise TrainingError(
@@ -154,7 +164,8 @@ class ScikitLearnTrainer:
             effects = _shuffle_effects(lambda some: _scores(estimator, design.matrix(some), data.task), values)
         head = {"design": asdict(design), "importance": dict(zip(signature.columns, effects, strict=True))}
         text = json.dumps(head, sort_keys=True, allow_nan=False, ensure_ascii=False)
-        return ScikitLearnModel(text.encode() + b"\n" + dumped(estimator), signature, FitReport(config["parameters"]))
+        report = FitReport({**config["parameters"], **weights.shown})
+        return ScikitLearnModel(text.encode() + b"\n" + dumped(estimator), signature, report)
 
 
 TRAINER = ScikitLearnTrainer()
@@ -201,6 +212,15 @@ def _check_task(estimator: Any, task: Task) -> None:
         raise TrainingError(
             f"{kind} has no predict_proba with these parameters, and a {task} label needs probabilities.",
             remedy="Choose other parameters, such as loss='log_loss', or another estimator.",
+        )
+
+
+def _check_weights(estimator: Any) -> None:
+    """Raise TrainingError for an estimator that takes no weights."""
+    kind = type(estimator).__name__
+    if "sample_weight" not in inspect.signature(estimator.fit).parameters:
+        raise TrainingError(
+            f"{kind} takes no weights of examples.", remedy="Leave class_weights= out, or choose another estimator."
         )
 
 

@@ -18,6 +18,8 @@ from ml_platform.errors import ScoringError, TrainingError
 from ml_platform.models.calibrated import calibrated
 from ml_platform.models.protocol import FitReport, Model, Signature, TrainerVersion, ranked
 from ml_platform.models.registry import plain_models, trainer_named, trainer_of
+from ml_platform.models.selected import selecting
+from ml_platform.models.selection import Choice
 from ml_platform.models.training_data import TrainingData, learn_classes, numeric_labels
 from ml_platform.models.transforms.chain import Chain, fitted
 from ml_platform.models.transforms.folding import folds_of
@@ -50,6 +52,11 @@ class TransformedModel:
 
     def predict_row(self, row: Mapping[str, Any]) -> float | list[float]:
         return self._model.predict_row(self._chain.apply_row(row))
+
+    @property
+    def selection(self) -> list[Choice]:
+        """The choices about the columns behind the transforms; empty where all are seen."""
+        return list(getattr(self._model, "selection", ()))
 
     def importance(self) -> dict[str, float]:
         """That of the model's columns, each divided among the columns that it came of (`Chain.shares`)."""
@@ -96,9 +103,10 @@ class TransformedTrainer:
 
     @property
     def models(self) -> tuple[type[Model], ...]:
-        """One class for each class of models, calibrated or not."""
+        """One class for each class of models, calibrated or not, with all columns or some."""
         plain = list(plain_models())
-        return tuple(transformed(model) for model in [*plain, *map(calibrated, plain)])
+        whole = [*plain, *map(calibrated, plain)]
+        return tuple(transformed(model) for model in [*whole, *map(selecting, whole)])
 
     def libraries(self, declared: "Transformed") -> tuple[str, ...]:
         return tuple(dict.fromkeys([*trainer_of(declared.trainer).libraries(declared.trainer), "numpy"]))

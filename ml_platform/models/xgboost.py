@@ -14,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ml_platform.errors import ScoringError, TrainingError, first_line
+from ml_platform.models.class_weights import LearntWeights, weights_config
 from ml_platform.models.encoding import RowEncoder
 from ml_platform.models.moved_targets import TARGET, XGBOOST_SPREADS, Target, target_of
 from ml_platform.models.protocol import FitReport, Model, Signature, TrainerVersion, ranked
@@ -129,10 +130,12 @@ class XGBoostTrainer:
 
     def config(self, declared: "XGBoost", task: Task) -> dict[str, Any]:
         """`parameters` of XGBoost, complete but for threads; `rounds` and `early_stopping` apart."""
+        parameters = parameters_of(declared, task)
         return {
-            "parameters": parameters_of(declared, task),
+            "parameters": parameters,
             "rounds": declared.rounds,
             "early_stopping": declared.early_stopping,
+            **weights_config(declared.class_weights, parameters),
             **({TARGET: "moved where float32 needs it"} if task == "regression" else {}),
         }
 
@@ -155,7 +158,8 @@ class XGBoostTrainer:
         try:
             labels = numeric_labels(train_labels, signature.classes)
             target = target_of(labels, parameters["objective"], XGBOOST_SPREADS) if TARGET in config else Target()
-            dataset = binned(train, target.inward(labels), signature, parameters)
+            weights = LearntWeights(config, labels, signature.classes)
+            dataset = binned(train, target.inward(labels), signature, parameters, weight=weights.of(labels))
             valid: list[tuple[xgboost.DMatrix, str]] = []
             if config["early_stopping"] is not None:
                 rows = data.rows("validation", signature.classes)  # XGBoost has no number for a class that train lacks
@@ -164,8 +168,13 @@ class XGBoostTrainer:
                         "The validation part has no example whose class train has, so nothing can stop early.",
                         remedy="Change Split(validation=…), or leave early_stopping out.",
                     )
-                targets = target.inward(numeric_labels(rows.labels, signature.classes))
-                valid = [(binned(rows, targets, signature, parameters, dataset), "validation")]
+                asked = numeric_labels(rows.labels, signature.classes)
+                valid = [
+                    (
+                        binned(rows, target.inward(asked), signature, parameters, dataset, weights.of(asked)),
+                        "validation",
+                    )
+                ]
             evaluations: dict[str, dict[str, list[float]]] = {}
             booster = library.train(
                 parameters,
@@ -184,7 +193,9 @@ class XGBoostTrainer:
             raise TrainingError(error.what, remedy=error.remedy) from error
         rounds = config["rounds"] if config["early_stopping"] is None else booster.best_iteration + 1
         last = {name: values[rounds - 1] for name, values in evaluations.get("validation", {}).items()}
-        report = FitReport({**config["parameters"], "rounds": rounds}, evaluations=target.evaluations(last))
+        report = FitReport(
+            {**config["parameters"], "rounds": rounds, **weights.shown}, evaluations=target.evaluations(last)
+        )
         return XGBoostModel(bytes(booster[:rounds].save_raw("ubj")), signature, target, report)
 
 

@@ -55,6 +55,7 @@ def binned(
     signature: Signature,
     parameters: dict[str, Any],
     reference: "xgboost.QuantileDMatrix | None" = None,
+    weight: Floats | None = None,
 ) -> "xgboost.QuantileDMatrix":
     """The rows as XGBoost fits or evaluates them; `reference` gives the bins of rows that only evaluate.
 
@@ -80,8 +81,9 @@ def binned(
             except BaseException as error:  # whatever it is: XGBoost may not see it end here, and it is raised below
                 failed.append(error)
                 return False
-            labels = label[starts[self.at] : starts[self.at + 1]]
-            input_data(data=values, label=labels, feature_types=feature_types(signature))
+            own = slice(starts[self.at], starts[self.at + 1])
+            weights = {} if weight is None else {"weight": weight[own]}
+            input_data(data=values, label=label[own], feature_types=feature_types(signature), **weights)
             self.at += 1
             return True
 

@@ -17,6 +17,7 @@ BINS = 10  # about equally full, by the reference's deciles
 NAMED_LEVELS = 50  # categories of the reference, commonest first; its others are one bin, and new ones another
 CAP = 1.0  # the most one column's PSI counts in the weighted figure
 CALENDAR = "calendar"  # the status of a column that tells the time
+HASHED = "hashed text"  # the status of a text that the model reads by its n-grams
 
 Cut = tuple[float, Literal["left", "right"]]  # bins end before this value, or after it
 
@@ -31,7 +32,7 @@ class ColumnDrift:
     nulls:    the share of null or NaN now; reference_nulls: in the reference.
     unseen:   categories that the reference does not have; unseen_share: the share of rows that have one.
     status:   ok, empty, all null, constant, learnt from nulls, new, missing, other type, no type to compare,
-              calendar: it tells the time, and is left out of every rule.
+              calendar: it tells the time, and is left out of every rule; hashed text: its nulls alone are judged.
     """
 
     name: str

@@ -19,6 +19,7 @@ from ml_platform.spec.features import Feature, JoinedFeature, joined_features
 from ml_platform.spec.gates import Gate, with_always_judged
 from ml_platform.spec.monitoring import Drift
 from ml_platform.spec.partitions import WHOLE, Daily, Hourly, Monthly, Partitions, Weekly
+from ml_platform.spec.selection import Select, Selected
 from ml_platform.spec.tables import Table
 from ml_platform.spec.tasks import Task
 from ml_platform.spec.training import Retrain, Split
@@ -56,6 +57,7 @@ class ModelPipeline:
             gate.
         transforms: What the model's columns become before the trainer sees them, one after the other; fitted on the
             training part (S60).
+        select: Which of the columns behind the transforms the trainer may see (S61); None: all.
 
     Raises:
         DeclarationError: With the culprit and the remedy.
@@ -95,6 +97,7 @@ class ModelPipeline:
     limits: Several[str] = ()
     segments: Several[str] = ()
     transforms: Several[Transform] = ()
+    select: Select | None = None
 
     def __post_init__(self) -> None:
         where = f"ModelPipeline({self.name!r})"
@@ -117,16 +120,17 @@ class ModelPipeline:
 
     @property
     def unkeyed(self) -> frozenset[str]:
-        """Fields that no content key of the pipeline holds: no transforms are as if the word did not exist (S60)."""
-        return frozenset() if self.transforms else frozenset({"transforms"})
+        """Fields that no content key of the pipeline holds: what is not declared is as if there were no word (S60)."""
+        return frozenset(name for name in ("transforms", "select") if not getattr(self, name))
 
     @property
-    def learner(self) -> DeclaredTrainer | Transformed:
-        """What is fitted on the model's columns: the trainer, behind the transforms where there are any."""
+    def learner(self) -> DeclaredTrainer | Selected | Transformed:
+        """What is fitted on the model's columns: the trainer, behind transforms and selection where there are any."""
+        trainer = Selected(self.trainer, self.select) if self.select else self.trainer
         if not self.transforms:
-            return self.trainer
+            return trainer
         at = self.examples.at if self.split.timed else None
-        return Transformed(self.trainer, self.transforms, at=at, group=self.split.group, seed=self.split.seed)
+        return Transformed(trainer, self.transforms, at=at, group=self.split.group, seed=self.split.seed)
 
     def table(self, name: str) -> Table:
         """The table declared under `name`. Raises DeclarationError when there is none."""

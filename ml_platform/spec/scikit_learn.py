@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from ml_platform.errors import DeclarationError
+from ml_platform.spec.class_weights import ClassWeights
 from ml_platform.spec.declared_trainer import TrainerWord
 from ml_platform.spec.tasks import Task
 from ml_platform.spec.vocabulary import word
@@ -36,6 +37,8 @@ class ScikitLearn(TrainerWord):
         estimator: The dotted name of its class in one of `sklearn.discriminant_analysis`, `ensemble`, `linear_model`,
             `naive_bayes`, `neural_network`, `svm` and `tree`.
         seed: Its `random_state`, where it has one; 0 or more.
+        class_weights: How much an example of each class counts: "balanced" for all classes alike, or class → weight,
+            such as {True: 10.0}. They move the probabilities; `Calibrated(…)` moves them back. None: all count 1.
         parameters: Its further arguments by name: numbers, texts, Booleans, None, or lists of them. An unknown one is
             refused before training.
 
@@ -51,10 +54,13 @@ class ScikitLearn(TrainerWord):
     estimator: str
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     parameters: dict[str, Any] = Field(default_factory=dict)
+    class_weights: ClassWeights = None
 
     if TYPE_CHECKING:
 
-        def __init__(self, estimator: str, *, seed: int = 0, **parameters: Any) -> None: ...
+        def __init__(
+            self, estimator: str, *, seed: int = 0, class_weights: ClassWeights = None, **parameters: Any
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         where = f"ScikitLearn({self.estimator!r})"
@@ -81,6 +87,7 @@ class ScikitLearn(TrainerWord):
 
     def check(self, task: Task, where: str) -> None:
         """Refuse a classifier for numbers, a regressor for classes, and a classifier without probabilities."""
+        super().check(task, where)
         if self.name in WITHOUT_PROBABILITIES and task != "regression":
             raise DeclarationError(
                 where,

@@ -7,5 +7,6 @@ TRAINERS = {
     "Calibrated": "calibrated",
     "Tuned": "searched",
     "Grid": "searched",
+    "Selected": "selected",
     "Transformed": "transformed",
 }

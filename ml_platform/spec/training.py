@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from ml_platform.errors import DeclarationError
 from ml_platform.spec.canonical import canonical
+from ml_platform.spec.class_weights import ClassWeights
 from ml_platform.spec.declared_trainer import TrainerWord
 from ml_platform.spec.durations import microseconds, shortest
 from ml_platform.spec.vocabulary import word
@@ -35,6 +36,8 @@ class LightGBM(TrainerWord):
         early_stopping: Stop after so many rounds without gain on the validation part; None: never.
         seed: Of everything that is drawn at random.
         extra: Further parameters by LightGBM's names. An unknown one is refused.
+        class_weights: How much an example of each class counts: "balanced" for all classes alike, or class → weight,
+            such as {True: 10.0}. They move the probabilities; `Calibrated(…)` moves them back. None: all count 1.
 
     Raises:
         DeclarationError: For a value out of range.
@@ -50,6 +53,7 @@ class LightGBM(TrainerWord):
     early_stopping: int | None = Field(default=None, ge=1)
     seed: int = 0
     extra: _Extra = Field(default_factory=dict)
+    class_weights: ClassWeights = None
 
 
 @word
@@ -64,6 +68,8 @@ class XGBoost(TrainerWord):
         early_stopping: Stop after so many rounds without gain on the validation part; None: never.
         seed: Of everything that is drawn at random; 0 or more.
         extra: Further parameters by XGBoost's names. An unknown one is refused.
+        class_weights: How much an example of each class counts: "balanced" for all classes alike, or class → weight,
+            such as {True: 10.0}. They move the probabilities; `Calibrated(…)` moves them back. None: all count 1.
 
     Raises:
         DeclarationError: For a value out of range.
@@ -79,6 +85,7 @@ class XGBoost(TrainerWord):
     early_stopping: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     extra: _Extra = Field(default_factory=dict)
+    class_weights: ClassWeights = None
 
 
 @word
@@ -90,6 +97,8 @@ class Linear(TrainerWord):
     Args:
         l2: The penalty of the squared weights, above 0, as in scikit-learn's `LogisticRegression(C=1 / l2)` and
             `Ridge(alpha=l2)`.
+        class_weights: How much an example of each class counts: "balanced" for all classes alike, or class → weight,
+            such as {True: 10.0}. They move the probabilities; `Calibrated(…)` moves them back. None: all count 1.
 
     Raises:
         DeclarationError: For a penalty that is not above 0 or not finite.
@@ -99,6 +108,7 @@ class Linear(TrainerWord):
     """
 
     l2: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    class_weights: ClassWeights = None
 
 
 @word

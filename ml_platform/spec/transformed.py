@@ -2,6 +2,7 @@
 
 from ml_platform.spec.composed_trainers import DeclaredTrainer
 from ml_platform.spec.declared_trainer import TrainerWord
+from ml_platform.spec.selection import Selected
 from ml_platform.spec.tasks import Task
 from ml_platform.spec.transforms import Transform
 from ml_platform.spec.vocabulary import Several, word
@@ -19,7 +20,7 @@ class Transformed(TrainerWord):
         seed: Of the folds, where they are not by time.
     """
 
-    trainer: DeclaredTrainer
+    trainer: DeclaredTrainer | Selected
     transforms: Several[Transform]
     at: str | None = None
     group: str | None = None

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from ml_platform.errors import DeclarationError
 from ml_platform.spec.declared_transform import TransformWord, Types, is_category, is_number
+from ml_platform.spec.hashed_text import Hashed
 from ml_platform.spec.tasks import Task
 from ml_platform.spec.vocabulary import Several, word
 
@@ -213,4 +214,4 @@ class Reduced(TransformWord):
         return type(self)(remaining, components=min(self.components, len(remaining)), name=self.name)
 
 
-Transform = Scaled | Log | Imputed | OneHot | TargetEncoded | Reduced
+Transform = Scaled | Log | Imputed | OneHot | TargetEncoded | Reduced | Hashed

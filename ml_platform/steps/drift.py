@@ -12,7 +12,7 @@ from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author, write
 from ml_platform.models.bundle import Bundle
 from ml_platform.monitoring.calendar import calendar_columns
-from ml_platform.monitoring.drift import CALENDAR, CAP, ColumnDrift, arrays, compared, weighted
+from ml_platform.monitoring.drift import CALENDAR, CAP, HASHED, ColumnDrift, arrays, compared, weighted
 from ml_platform.monitoring.drift_checks import check_names, run_checks
 from ml_platform.monitoring.drift_rules import alarming
 from ml_platform.monitoring.population import Population
@@ -115,6 +115,7 @@ class DriftStep(Step):
             return _written(ws, author, pipeline, [row], DriftResult(), display, checks)
         with judged(ws, pipeline, partition, version) as subject:
             columns = list(compared(*populations(ws, subject), _names(pipeline, subject.bundle)))
+            columns = _without_texts(columns, subject.bundle)
             columns = _without_calendar(ws, subject, columns)
             scores = list(_scores(ws, pipeline, partition, subject))
         weights = subject.bundle.fitted.importance()
@@ -159,6 +160,14 @@ def _without_calendar(ws: Workspace, subject: Judged, columns: list[ColumnDrift]
     reference, current = (slices(ws.lake, side, at, drifted) for side in (subject.train, subject.current))
     calendar = calendar_columns(reference, current, _of_time_alone(subject.definition))
     return [replace(one, status=CALENDAR) if one.name in calendar else one for one in columns]
+
+
+def _without_texts(columns: list[ColumnDrift], bundle: Bundle) -> list[ColumnDrift]:
+    """The columns; of texts that the model reads by their n-grams only the nulls are judged: each may be another."""
+    words = [word for word in bundle.training.get("transforms", ()) if word["kind"] == "Hashed"]
+    texts = {name for word in words for name in word["columns"]}
+    unjudged: dict[str, Any] = dict.fromkeys(("psi", "distance", "unseen", "unseen_share"))
+    return [replace(one, status=HASHED, **unjudged) if one.name in texts else one for one in columns]
 
 
 def _of_time_alone(definition: FeatureDefinition) -> frozenset[str]:

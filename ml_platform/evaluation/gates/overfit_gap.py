@@ -3,6 +3,7 @@
 import math
 
 from ml_platform.evaluation.candidate import Candidate, Evidence, Finding
+from ml_platform.evaluation.fit_advice import fit_of, in_words
 from ml_platform.evaluation.gates.evaluator import Evaluator, no_evidence
 from ml_platform.evaluation.metrics import UNDEFINED
 from ml_platform.naming import counted
@@ -33,7 +34,8 @@ def _measure(gate: OverfitGap, candidate: Candidate) -> list[Finding]:
     detail = (
         f"{gate.metric} is {learned:.4g} on {counted(len(train), 'training row')} and {measured.value:.4g} on "
         f"{counted(len(holdout), 'row')} of the holdout, a gap of {gap:.4g}; at most {gate.at_most:g} is allowed: "
-        f"the gate {'passes' if passed else 'fails'}."
+        f"the gate {'passes' if passed else 'fails'}. "
+        f"{in_words(fit_of(candidate.task, holdout, low, high, gate.at_most))}"
     )
     return [Finding(gate.metric, passed, detail, gap, gate.at_most, low, high, len(holdout))]
 

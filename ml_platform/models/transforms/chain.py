@@ -9,13 +9,14 @@ import polars as pl
 
 from ml_platform.errors import ScoringError, TrainingError
 from ml_platform.models.transforms.categories import OneHot, TargetEncoded
+from ml_platform.models.transforms.hashed import Hashed
 from ml_platform.models.transforms.imputed import Imputed
 from ml_platform.models.transforms.numbers import Log, Scaled
 from ml_platform.models.transforms.protocol import Array, FittedTransform, Target
 from ml_platform.models.transforms.reduced import Reduced
 
 _KINDS: dict[str, type[FittedTransform]] = {
-    each.kind: each for each in (Scaled, Log, Imputed, OneHot, TargetEncoded, Reduced)
+    each.kind: each for each in (Scaled, Log, Imputed, OneHot, TargetEncoded, Reduced, Hashed)
 }
 
 

@@ -32,6 +32,7 @@ from ml_platform.views.model_card.card import (
     ModelCard,
     PartRows,
     Reproduction,
+    Selected,
     Target,
     Training,
 )
@@ -106,6 +107,7 @@ def _card(ws: Workspace, pipeline: ModelPipeline, version: Version, figures: Mea
         so_far=so_far(ws, pipeline.name, number) if figures else None,
         limits=limits(pipeline, bundle, parts, immature, features, comparison),
         changes=changes_about(log, number, version.partition) if figures else (),
+        selection=tuple(Selected(**choice.to_json()) for choice in getattr(bundle.fitted, "selection", ())),
     )
 
 

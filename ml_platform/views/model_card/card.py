@@ -100,6 +100,16 @@ class Feature:
 
 
 @dataclass(frozen=True)
+class Selected:
+    """A column that `Select` judged; value: the number that decided, None for a column that has none."""
+
+    column: str
+    kept: bool
+    value: float | None
+    reason: str
+
+
+@dataclass(frozen=True)
 class Metric:
     """A metric on the holdout; low, high: None where no interval was measured, or these rows do not define it."""
 
@@ -155,7 +165,9 @@ class Realised:
 class Limit:
     """Something that a user of the model must know. kind: declared, or where it was found."""
 
-    kind: Literal["declared", "gate", "time", "label", "nulls", "range", "categories", "segments", "availability"]
+    kind: Literal[
+        "declared", "gate", "time", "label", "nulls", "range", "categories", "weights", "segments", "availability"
+    ]
     text: str
 
 
@@ -232,6 +244,7 @@ class ModelCard:
     so_far: SoFar | None
     limits: tuple[Limit, ...]
     changes: tuple[Change, ...]
+    selection: tuple[Selected, ...] = ()
 
     @property
     def name(self) -> str:

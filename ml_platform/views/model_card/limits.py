@@ -1,9 +1,11 @@
 """What a user of a model must know of it: what was declared, and what it has not seen."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from ml_platform.models.bundle import Bundle
+from ml_platform.models.class_weights import WEIGHTS
 from ml_platform.naming import counted, listed
 from ml_platform.spec.examples import Label
 from ml_platform.spec.pipeline import ModelPipeline
@@ -30,6 +32,7 @@ def limits(
         *_of_labels(pipeline, immature),
         *_of_columns(features),
         *_of_categories(bundle, features),
+        *_of_weights(bundle),
         *_of_segments(comparison),
     )
 
@@ -82,6 +85,21 @@ def _of_categories(bundle: Bundle, features: Sequence[Feature]) -> Iterator[Limi
     unseen = [f"{one.name} ({one.unseen_share:.1%})" for one in features if one.unseen_share]
     if unseen:
         yield Limit("categories", f"Rows of the holdout with such a category: {listed(unseen, _NAMED)}.")
+
+
+def _of_weights(bundle: Bundle) -> Iterator[Limit]:
+    if _weighted_alone(bundle.training):
+        text = "Weights of classes moved its probabilities: they rank, and are no shares of true labels."
+        yield Limit("weights", f"{text} Calibrated(…) moves them back.")
+
+
+def _weighted_alone(config: Mapping[str, Any]) -> bool:
+    """Whether classes were weighted and nothing calibrated the probabilities afterwards."""
+    if config.get("trainer") == "Calibrated":
+        return False
+    inner = [config["inner"]["config"]] if "inner" in config else []
+    inner += [choice["config"] for choice in config.get("choices", ())]
+    return WEIGHTS in config or any(map(_weighted_alone, inner))
 
 
 def _of_segments(comparison: Comparison | None) -> Iterator[Limit]:

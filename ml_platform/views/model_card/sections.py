@@ -148,6 +148,8 @@ def _of_features(card: ModelCard) -> Iterator[Section]:
     ]
     heads = ("feature", "type", "read from", "missing in training", "seen in training")
     yield Section("What it was trained on", heads, seen)
+    chosen = [(one.column, "kept" if one.kept else "dropped", one.reason) for one in card.selection]
+    yield Section("Selection", ("column", "", "why"), chosen[:_LISTED])
     yield Section("Available since", ("null before", "features"), say.by_date(card.features))
 
 

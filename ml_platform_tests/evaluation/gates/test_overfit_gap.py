@@ -21,7 +21,9 @@ def test_a_model_that_learned_its_training_rows_by_heart_shows_a_gap() -> None:
     assert verdict.passed is False and verdict.value is not None and verdict.value > 0.1
     assert verdict.low is not None and verdict.high is not None and verdict.low < verdict.value < verdict.high
     assert outcome(OverfitGap("log_loss", at_most=0.1), **changes).passed is False
-    assert outcome(OverfitGap("roc_auc", at_most=0.1)).passed is True
+    assert "Fit: overfit, beyond noise; try fewer leaves" in verdict.detail
+    fine = outcome(OverfitGap("roc_auc", at_most=0.1))
+    assert fine.passed is True and "Fit: fine." in fine.detail
 
 
 def test_a_long_training_part_is_thinned_evenly() -> None:
