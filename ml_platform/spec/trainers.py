@@ -1,11 +1,5 @@
 """Which module of `ml_platform.models` implements a declared trainer, by the name of its word."""
 
 PLAIN = {"LightGBM": "lightgbm", "XGBoost": "xgboost", "Linear": "linear", "ScikitLearn": "sklearn"}
-TRAINERS = {
-    **PLAIN,
-    "Choose": "choose",
-    "Calibrated": "calibrated",
-    "Tuned": "searched",
-    "Grid": "searched",
-    "Transformed": "transformed",
-}
+SEARCHED = {"Tuned": "searched", "Grid": "searched", "AutoML": "searched"}
+TRAINERS = {**PLAIN, "Choose": "choose", "Calibrated": "calibrated", **SEARCHED, "Transformed": "transformed"}
