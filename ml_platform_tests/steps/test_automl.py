@@ -8,11 +8,12 @@ from typer.testing import CliRunner
 from ml_platform import AutoML, LightGBM, Linear
 from ml_platform.cli.main import app
 from ml_platform.models.bundle import load
+from ml_platform.spec.plain_trainers import PlainTrainer
 from ml_platform.state import searches, verdicts, versions
 from ml_platform_tests import scenario
 from ml_platform_tests.world import world
 
-_SMALL = [LightGBM(num_leaves=3, rounds=10, min_data_in_leaf=10), Linear()]
+_SMALL: list[PlainTrainer] = [LightGBM(num_leaves=3, rounds=10, min_data_in_leaf=10), Linear()]
 
 
 def test_a_trainer_is_chosen_within_the_time_reproduced_and_shown(

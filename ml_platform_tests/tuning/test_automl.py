@@ -13,7 +13,6 @@ from ml_platform.spec.search_space import with_values
 from ml_platform.state import searches
 from ml_platform.state.searches import Search, Trial
 from ml_platform.state.stores import Stores
-from ml_platform.tuning import searching
 from ml_platform.tuning.errors import OutOfTime, TrialFailed
 from ml_platform.tuning.fold_fits import FoldedData
 from ml_platform.tuning.halving import HalvedTrial, halved_trial
@@ -35,7 +34,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        monkeypatch.setattr(searching.time, "perf_counter", lambda: self.now)
+        monkeypatch.setattr("ml_platform.tuning.searching.time.perf_counter", lambda: self.now)
 
 
 def of_search(stores: Stores, search: Search) -> list[dict[str, Any]]:
