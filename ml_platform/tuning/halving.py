@@ -5,7 +5,7 @@ ended goes on with what it would have tried.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -50,11 +50,12 @@ def halved_trial(
 ) -> HalvedTrial:
     """The trial of that number, from the finished ones before it.
 
-    First every trainer as it is declared, none of which is pruned; then the starts of each in turn; then parameters
-    that TPE suggests from the trials of one family. Of families the better ones are drawn more often.
+    First every trainer as it is declared, none of which is pruned; then the starts of each that did not fail; then what
+    TPE suggests from the trials of one family. Of families the better ones are drawn more often.
     """
     earlier = [trial for trial in finished if trial.number < number]
-    opening = _opening(among)
+    failed = {str(one.parameters.get(TRAINER)) for one in earlier[: len(among)] if one.status == "failed"}
+    opening = _opening(among, failed)
     if number < len(opening):
         return HalvedTrial(opening[number], metric, earlier, prune=number >= len(among))
     family = _drawn(declared, among, metric, earlier, number)
@@ -74,14 +75,16 @@ def most_trials(declared: AutoML, among: Sequence[Family]) -> int:
     return declared.wanted if searchable else min(declared.wanted, len(_opening(among)))
 
 
-def _opening(among: Sequence[Family]) -> list[dict[str, Any]]:
+def _opening(among: Sequence[Family], failed: Collection[str] = ()) -> list[dict[str, Any]]:
     listed = [{TRAINER: family.name} for family in among]
-    by_family = [[{TRAINER: family.name, **start} for start in family.starts] for family in among]
+    going = [family for family in among if family.name not in failed]
+    by_family = [[{TRAINER: family.name, **start} for start in family.starts] for family in going]
     return listed + [start for turn in zip_longest(*by_family) for start in turn if start is not None]
 
 
 def _drawn(declared: AutoML, among: Sequence[Family], metric: str, earlier: Sequence[Trial], number: int) -> Family:
-    """A family with a space, by the rank of its best trial: what misses a gate, or has no finished trial, is last."""
+    """A family with a space, by the rank of its best trial: what misses a gate is last, and what has no finished trial
+    is left out while another one has."""
     sign = -1.0 if higher_is_better(metric) else 1.0
 
     def rank(family: Family) -> tuple[float, float]:
@@ -90,6 +93,8 @@ def _drawn(declared: AutoML, among: Sequence[Family], metric: str, earlier: Sequ
         return min(ranks, default=(float("inf"), 0.0))
 
     searchable = [family for family in among if family.space]
+    working = [family for family in searchable if rank(family)[0] < float("inf")]
+    searchable = working or searchable
     ranked = sorted(searchable, key=rank)[: len(FAMILY_SHARES)]
     draw = seed_of(declared.seed, number) / 2**32 * sum(FAMILY_SHARES[: len(ranked)])
     for family, share in zip(ranked, FAMILY_SHARES, strict=False):

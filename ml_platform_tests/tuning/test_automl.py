@@ -144,7 +144,7 @@ def test_a_trainer_that_crashes_is_never_chosen_and_ends_no_search(stores: Store
         status: {one.parameters["trainer"] for one in trials if one.status == status} for status in ("failed", "done")
     }
     assert by_trainer["failed"] == {"Linear"} and "Linear" not in by_trainer["done"] and len(trials) == 10
-    assert search.status == "done"
+    assert search.status == "done" and [one.status for one in trials].count("failed") == 1
 
 
 @pytest.mark.parametrize("task", ["binary", "regression", "multiclass"])
