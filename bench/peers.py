@@ -18,6 +18,7 @@ PACKAGES = {
     "mlflow": ("mlflow", f"lightgbm=={version('lightgbm')}", f"polars=={version('polars')}"),
     "bentoml": ("bentoml", f"lightgbm=={version('lightgbm')}"),
     "feast": ("feast",),
+    "flaml": ("flaml", "lightgbm", "xgboost-cpu", "scikit-learn<1.8", "pandas", "polars", "pyarrow"),
 }
 _PROGRAMS = Path(__file__).parent / "peer_programs"
 _INSTALLING = 1_200  # seconds
@@ -69,6 +70,12 @@ class Peer:
     def run(self, program: str, *arguments: str) -> None:
         """Run one of `peer_programs` to its end."""
         _output([str(self.python), str(_PROGRAMS / program), *arguments], self.environment())
+
+    def answer(self, program: str, *arguments: str) -> str:
+        """What one of `peer_programs` prints last, run with the threads of the machine."""
+        environment = self.environment()
+        del environment["OMP_NUM_THREADS"]
+        return _output([str(self.python), str(_PROGRAMS / program), *arguments], environment).splitlines()[-1]
 
 
 def _output(command: Sequence[str], environment: Mapping[str, str]) -> str:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ml_platform.orchestration.component import PipelineComponent
     from ml_platform.orchestration.lake_duckdb import LakeDuckDB
     from ml_platform.orchestration.lake_io import LakeIOManager
+    from ml_platform.spec.automl import AutoML
     from ml_platform.spec.completeness import Marker, Watermark
     from ml_platform.spec.composed_trainers import Calibrated, Choose
     from ml_platform.spec.examples import Examples, Label
@@ -71,6 +72,7 @@ _HOMES = {
     "spec.plausibility": ("Plausible",),
     "spec.scikit_learn": ("ScikitLearn",),
     "spec.search_space": ("FloatRange", "IntRange", "OneOf"),
+    "spec.automl": ("AutoML",),
     "spec.searched_trainers": ("Grid", "Tuned"),
     "spec.selection": ("Select",),
     "spec.sources": ("Files", "Frames", "Objects", "Sql"),
@@ -83,6 +85,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "AtLeast",
     "AtMost",
+    "AutoML",
     "Calibrated",
     "Choose",
     "Daily",

@@ -5,6 +5,7 @@ import ml_platform
 WORDS = [
     "AtLeast",
     "AtMost",
+    "AutoML",
     "Calibrated",
     "Choose",
     "Daily",

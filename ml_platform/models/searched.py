@@ -8,27 +8,39 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.errors import TrainingError
+from ml_platform.models.automl_families import families
 from ml_platform.models.protocol import Model, TrainerVersion
 from ml_platform.models.registry import trainer_of
 from ml_platform.models.training_data import TrainingData
+from ml_platform.spec.automl import AutoML
 from ml_platform.spec.tasks import Task
 
 if TYPE_CHECKING:
     from ml_platform.spec.searched_trainers import AnySearched
 
+AUTOML_CODE_VERSION = 1  # of what AutoML tries and in which order, its spaces and starts; part of the same keys
 CODE_VERSION = 1  # of how searches choose; part of the content key of searches and of what they choose (S31)
 
 
 class SearchedTrainer:
-    """Stands for `Tuned(…)` and `Grid(…)` in content keys."""
+    """Stands for `Tuned(…)`, `Grid(…)` and `AutoML(…)` in content keys."""
 
     models: tuple[type[Model], ...] = ()
 
     def libraries(self, declared: "AnySearched") -> tuple[str, ...]:
         """Those of the trainer. The library that suggests trials is none: it changes no byte of a model."""
+        if isinstance(declared, AutoML):
+            among = [family.trainer for family in families(declared, "binary")]  # the same libraries for each task
+            return tuple(sorted({name for one in among for name in trainer_of(one).libraries(one)}))
         return trainer_of(declared.trainer).libraries(declared.trainer)
 
     def code_version(self, declared: "AnySearched", task: Task) -> TrainerVersion:
+        if isinstance(declared, AutoML):
+            among = families(declared, task)
+            return [
+                AUTOML_CODE_VERSION,
+                [[one.name, trainer_of(one.trainer).code_version(one.trainer, task)] for one in among],
+            ]
         return [CODE_VERSION, trainer_of(declared.trainer).code_version(declared.trainer, task)]
 
     def config(self, declared: "AnySearched", task: Task) -> dict[str, Any]:

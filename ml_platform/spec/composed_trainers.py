@@ -5,7 +5,7 @@ from typing import Literal
 from ml_platform.errors import DeclarationError
 from ml_platform.spec.declared_trainer import TrainerWord
 from ml_platform.spec.plain_trainers import PlainTrainer
-from ml_platform.spec.searched_trainers import Grid, Tuned
+from ml_platform.spec.searched_trainers import AnySearched
 from ml_platform.spec.tasks import Task
 from ml_platform.spec.vocabulary import Several, word
 
@@ -27,7 +27,7 @@ class Choose(TrainerWord):
     2
     """
 
-    trainers: Several[PlainTrainer | Tuned | Grid]
+    trainers: Several[PlainTrainer | AnySearched]
 
     def __post_init__(self) -> None:
         if len(self.trainers) < 2:
@@ -59,7 +59,7 @@ class Calibrated(TrainerWord):
     'isotonic'
     """
 
-    trainer: PlainTrainer | Choose | Tuned | Grid
+    trainer: PlainTrainer | Choose | AnySearched
     method: Literal["sigmoid", "isotonic"] = "sigmoid"
 
     def check(self, task: Task, where: str) -> None:
@@ -71,4 +71,4 @@ class Calibrated(TrainerWord):
         self.trainer.check(task, where)
 
 
-DeclaredTrainer = PlainTrainer | Choose | Calibrated | Tuned | Grid
+DeclaredTrainer = PlainTrainer | Choose | Calibrated | AnySearched

@@ -9,15 +9,13 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ml_platform.errors import DeclarationError
+from ml_platform.spec.automl import AutoML
 from ml_platform.spec.declared_trainer import TrainerWord
-from ml_platform.spec.durations import microseconds
-from ml_platform.spec.metrics import METRICS
 from ml_platform.spec.plain_trainers import PlainTrainer
+from ml_platform.spec.search_checks import MOST_TRIALS, check_metric_of_task, check_times_and_metric
 from ml_platform.spec.search_space import Dimension, check_values, same, value_at, with_values
 from ml_platform.spec.tasks import Task
 from ml_platform.spec.vocabulary import word
-
-MOST_TRIALS = 10_000
 
 
 class SearchedTrainer(TrainerWord):
@@ -53,22 +51,7 @@ class SearchedTrainer(TrainerWord):
     def check(self, task: Task, where: str) -> None:
         """As the trainer; and the metric must be one of the task."""
         self.trainer.check(task, where)
-        if self.metric is not None and task not in METRICS[self.metric][0]:
-            fitting = ", ".join(name for name, (tasks, *_) in METRICS.items() if task in tasks)
-            raise DeclarationError(
-                where, f"metric={self.metric!r} is no metric of a {task} task", remedy=f"Use one of {fitting}."
-            )
-
-    def _check_shared(self) -> None:
-        name = type(self).__name__
-        for parameter in ("budget", "trial_limit"):
-            span = getattr(self, parameter)
-            if span is not None:
-                microseconds(span, f"{name}({parameter}=…)")
-        if self.metric is not None and self.metric not in METRICS:
-            raise DeclarationError(
-                name, f"metric={self.metric!r} is unknown", remedy=f"Use one of {', '.join(METRICS)}."
-            )
+        check_metric_of_task(self.metric, task, where)
 
     def _check_parameters(self, ends: Mapping[str, tuple[Any, ...]]) -> None:
         """Refuse an empty space, a parameter that the trainer lacks, and a value that it does not take."""
@@ -123,7 +106,7 @@ class Tuned(SearchedTrainer):
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
 
     def __post_init__(self) -> None:
-        self._check_shared()
+        check_times_and_metric(self)
         self._check_parameters({path: dimension.ends for path, dimension in self.space.items()})
 
     @property
@@ -161,7 +144,7 @@ class Grid(SearchedTrainer):
     metric: str | None = None
 
     def __post_init__(self) -> None:
-        self._check_shared()
+        check_times_and_metric(self)
         for path, values in self.space.items():
             check_values(f"Grid.space[{path!r}]", values, least=1)
         combinations = math.prod(len(values) for values in self.space.values())
@@ -188,4 +171,4 @@ class Grid(SearchedTrainer):
         return 1 + len(self.combinations)
 
 
-AnySearched = Tuned | Grid
+AnySearched = Tuned | Grid | AutoML

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from ml_platform.spec.canonical import canonical
 from ml_platform.spec.composed_trainers import Calibrated, Choose, DeclaredTrainer
 from ml_platform.spec.gates import AtLeast, AtMost, Gate, Latency, OverfitGap, Size
-from ml_platform.spec.searched_trainers import AnySearched, Grid, Tuned
+from ml_platform.spec.searched_trainers import AnySearched
 
 if TYPE_CHECKING:
     from ml_platform.spec.pipeline import ModelPipeline
@@ -21,12 +21,12 @@ def constraining(pipeline: "ModelPipeline") -> list[Gate]:
 def searched_in(trainer: DeclaredTrainer) -> list[AnySearched]:
     """The searched trainers in a declared one, in order.
 
-    >>> from ml_platform import IntRange, LightGBM, Linear
+    >>> from ml_platform import IntRange, LightGBM, Linear, Tuned
     >>> tuned = Tuned(LightGBM(), {"rounds": IntRange(10, 500)})
     >>> searched_in(Calibrated(Choose([tuned, Linear()]))) == [tuned]
     True
     """
-    if isinstance(trainer, Tuned | Grid):
+    if isinstance(trainer, AnySearched):
         return [trainer]
     if isinstance(trainer, Choose):
         return [one for each in trainer.trainers for one in searched_in(each)]

@@ -11,13 +11,15 @@ from typing import Any
 
 from ml_platform.errors import TrainingError
 from ml_platform.naming import counted
+from ml_platform.spec.automl import AutoML
 from ml_platform.spec.metrics import higher_is_better
 from ml_platform.spec.search_space import Dimension, FloatRange, IntRange, same
-from ml_platform.spec.searched_trainers import AnySearched, Tuned
+from ml_platform.spec.searched_trainers import AnySearched, Grid, Tuned
 from ml_platform.state.searches import Trial
 
 TPE = {"n_startup_trials": 10, "n_ei_candidates": 24, "multivariate": True, "group": False, "constant_liar": False}
 MEDIAN = {"n_startup_trials": 5, "n_warmup_steps": 0, "interval_steps": 1, "n_min_trials": 5}
+FAMILY_STARTUP = 5  # trials of a trainer of AutoML before the sampler learns
 _IMPORTANCE_FROM = 10  # finished trials
 
 
@@ -45,9 +47,13 @@ def settings_of(declared: AnySearched) -> dict[str, Any]:
     sampler: dict[str, Any] = {"name": "grid"}
     if isinstance(declared, Tuned):
         sampler = {"name": declared.sampler, **(TPE if declared.sampler == "tpe" else {}), "seed": declared.seed}
+    pruner: dict[str, Any] = {"name": "median", **MEDIAN} if declared.prune else {"name": "none"}
+    if isinstance(declared, AutoML):
+        sampler = {"name": "tpe", **TPE, "n_startup_trials": FAMILY_STARTUP, "seed": declared.seed}
+        pruner = {"name": "halving"}
     return {
         "sampler": sampler,
-        "pruner": {"name": "median", **MEDIAN} if declared.prune else {"name": "none"},
+        "pruner": pruner,
         "budget": declared.budget,
         "trial_limit": declared.trial_limit,
         "folds": declared.folds,
@@ -55,7 +61,7 @@ def settings_of(declared: AnySearched) -> dict[str, Any]:
     }
 
 
-def running_trial(declared: AnySearched, metric: str, finished: Sequence[Trial], number: int) -> RunningTrial:
+def running_trial(declared: Tuned | Grid, metric: str, finished: Sequence[Trial], number: int) -> RunningTrial:
     """The trial of that number, from the finished ones before it. Trial 0 is the trainer as declared."""
     optuna = _optuna()
     earlier = [trial for trial in finished if trial.number < number]
@@ -76,6 +82,18 @@ def running_trial(declared: AnySearched, metric: str, finished: Sequence[Trial],
     else:
         parameters = declared.combinations[number - 1]
     return RunningTrial(parameters, asked, prune=declared.prune)
+
+
+def suggested(space: Mapping[str, Dimension], metric: str, finished: Sequence[Trial], seed: int) -> dict[str, Any]:
+    """The parameters that TPE suggests in a space, from trials of any status."""
+    optuna = _optuna()
+    sampler = optuna.samplers.TPESampler(**{**TPE, "n_startup_trials": FAMILY_STARTUP}, seed=seed)
+    study = optuna.create_study(direction="maximize" if higher_is_better(metric) else "minimize", sampler=sampler)
+    distributions = {path: _distribution(space[path]) for path in sorted(space)}
+    for trial in finished:
+        study.add_trial(_as_optuna(trial, space, distributions))
+    asked = study.ask(distributions)
+    return {path: _value(space[path], asked.params[path]) for path in distributions}
 
 
 def importance(declared: AnySearched, metric: str, finished: Sequence[Trial]) -> dict[str, float]:
@@ -105,7 +123,7 @@ def is_inside(space: Mapping[str, Dimension], trial: Trial) -> bool:
     return all(path in trial.parameters and dimension.has(trial.parameters[path]) for path, dimension in space.items())
 
 
-def _sampler(declared: AnySearched, number: int) -> Any:
+def _sampler(declared: Tuned | Grid, number: int) -> Any:
     samplers = _optuna().samplers
     if not isinstance(declared, Tuned):
         return samplers.RandomSampler(seed=0)  # it has nothing to draw

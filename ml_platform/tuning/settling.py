@@ -1,6 +1,6 @@
 """From a declared trainer to one without a search: every search is replaced by what it chose (S62)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -12,13 +12,16 @@ from ml_platform import interrupts
 from ml_platform.errors import TrainingError
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.lake.work_marks import marked
+from ml_platform.models.automl_families import families
 from ml_platform.models.registry import trainer_of
 from ml_platform.redaction import without_secrets
+from ml_platform.spec.automl import AutoML
 from ml_platform.spec.canonical import canonical, content_key, libraries
 from ml_platform.spec.composed_trainers import Calibrated, Choose, DeclaredTrainer
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.spec.searched_trainers import AnySearched, Grid, Tuned
+from ml_platform.spec.searched_trainers import AnySearched
 from ml_platform.spec.searching_gates import keyed_for_search, searched_in
+from ml_platform.spec.tasks import Task
 from ml_platform.state import searches
 from ml_platform.state.searches import Search
 from ml_platform.state.stores import Stores
@@ -47,7 +50,7 @@ def settled(stores: Stores, pipeline: ModelPipeline, training_set: TrainingSet, 
         key = search_key(pipeline, declared, training_set.digest)
         if key not in chosen:
             search = _searched(stores, pipeline, declared, training_set, key, tell)
-            chosen[key] = chosen_trainer(stores, declared, search), search
+            chosen[key] = chosen_trainer(stores, pipeline.task, declared, search), search
 
     def choice(declared: AnySearched) -> DeclaredTrainer:
         return chosen[search_key(pipeline, declared, training_set.digest)][0]
@@ -58,7 +61,7 @@ def settled(stores: Stores, pipeline: ModelPipeline, training_set: TrainingSet, 
 
 def replaced(trainer: DeclaredTrainer, choice: Callable[[AnySearched], DeclaredTrainer]) -> DeclaredTrainer:
     """The trainer with `choice` in the place of every searched one."""
-    if isinstance(trainer, Tuned | Grid):
+    if isinstance(trainer, AnySearched):
         return choice(trainer)
     if isinstance(trainer, Choose):
         chosen: list[Any] = [replaced(one, choice) for one in trainer.trainers]
@@ -85,10 +88,16 @@ def search_key(pipeline: ModelPipeline, declared: AnySearched, training_set: str
     )
 
 
-def chosen_trainer(stores: Stores, declared: AnySearched, search: Search) -> DeclaredTrainer:
+def chosen_trainer(stores: Stores, task: Task, declared: AnySearched, search: Search) -> DeclaredTrainer:
     """The trainer with the parameters of the best trial."""
     best = next(trial for trial in searches.trials(stores.state, search.id) if trial.number == search.best)
-    return trainer_of_trial(declared, best.number, best.parameters)
+    return trainer_of_trial(declared, task, best.number, best.parameters)
+
+
+def _space(declared: AnySearched, task: Task) -> Mapping[str, Any]:
+    if isinstance(declared, AutoML):
+        return {family.name: family.space for family in families(declared, task)}
+    return declared.space
 
 
 def _searched(
@@ -100,7 +109,7 @@ def _searched(
         training_set=training_set.digest,
         word=type(declared).__name__,
         trainer=canonical(declared.trainer),
-        space=canonical(declared.space),
+        space=canonical(_space(declared, pipeline.task)),
         settings=settings_of(declared),
         metric=declared.metric or pipeline.headline,
         wanted=declared.wanted,
