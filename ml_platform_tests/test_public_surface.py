@@ -9,6 +9,7 @@ WORDS = [
     "Choose",
     "Daily",
     "Derived",
+    "Dlt",
     "Drift",
     "Examples",
     "Files",
