@@ -17,7 +17,7 @@ class PagedApi:
     """Orders of a shop, `page_rows` a page, those whose `updated_at` is at or after `since`.
 
     answers:   status codes that the next requests get instead of an answer.
-    cut_page:  a page whose answer breaks off in the middle, once.
+    cut_page:  a page whose answers break off in the middle, the next `cuts` of them.
     waits_on:  a page that is not answered before `go_on` is set; `waiting` says that somebody asked for it.
     """
 
@@ -26,6 +26,7 @@ class PagedApi:
     page_rows: int = 2
     answers: list[int] = field(default_factory=list)
     cut_page: int | None = None
+    cuts: int = 0
     waits_on: int | None = None
     waiting: threading.Event = field(default_factory=threading.Event)
     go_on: threading.Event = field(default_factory=threading.Event)
@@ -57,7 +58,7 @@ def paged_api() -> Iterator[PagedApi]:
             elif api.answers:
                 self._answer(api.answers.pop(0), {"error": "asked for"})
             else:
-                self._answer(200, api.page(asked.get("since", ""), number), cut=api.cut_page == number)
+                self._answer(200, api.page(asked.get("since", ""), number), cut=api.cut_page == number and api.cuts > 0)
 
         def _answer(self, status: int, content: dict[str, Any], *, cut: bool = False) -> None:
             body = json.dumps(content).encode()
@@ -67,7 +68,7 @@ def paged_api() -> Iterator[PagedApi]:
             self.end_headers()
             self.wfile.write(body[: len(body) // 2] if cut else body)
             if cut:
-                api.cut_page = None
+                api.cuts -= 1
                 self.close_connection = True
 
         def log_message(self, format: str, *args: object) -> None:

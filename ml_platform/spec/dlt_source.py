@@ -47,11 +47,11 @@ class Dlt(DeclaredSource):
 
     def __post_init__(self) -> None:
         where = f"Dlt({_name(self.resource)})"
-        module = sys.modules.get(getattr(self.resource, "__module__", None) or "")
-        if not callable(self.resource) or module is None or "<" in getattr(self.resource, "__qualname__", "<"):
+        function = inspect.unwrap(self.resource) if callable(self.resource) else None
+        if not inspect.isfunction(function) or function.__module__ not in sys.modules or "<" in function.__qualname__:
             raise DeclarationError(
                 where,
-                "it is no function of a module",
+                "resource= is no function of a module",
                 remedy="Write @dlt.resource before a function of a module, or a function that returns the resource.",
             )
         microseconds(self.every, where)
