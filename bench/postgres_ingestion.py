@@ -3,9 +3,9 @@
     python -m bench.postgres_ingestion [--rows 10000000] [--rounds 1] [--json PATH]
 
 A server of its own, of the PostgreSQL that is installed, holds the rows: a key, a time, four numbers and two texts.
-Ours reads ranges of the key with `Sql` and puts them into the lake, each on record with its fingerprint. The bare copies
-write the same rows to one Parquet file: DuckDB with its PostgreSQL extension, and ADBC where `adbc-driver-postgresql`
-is installed. Each runs in a process of its own; memory is the peak of that process, and CPU seconds leave out the
+Ours reads ranges of the key with `Sql` and puts them into the lake, each on record with its fingerprint. The bare
+copies write the same rows to one Parquet file: DuckDB with its PostgreSQL extension, and ADBC where its driver
+`adbc-driver-postgresql` is installed. Each runs in a process of its own; memory is the peak of that process, and CPU seconds leave out the
 server's.
 """
 
@@ -61,7 +61,9 @@ def duckdb_copy(port: int, folder: Path, batch_rows: int) -> int:
 
     with duckdb.connect(config={"allow_unsigned_extensions": True}) as connection:
         load_extensions(connection, ["postgres_scanner"])
-        connection.execute(f"ATTACH 'host=127.0.0.1 port={port} user=ml dbname=postgres' AS pg (TYPE postgres, READ_ONLY)")
+        connection.execute(
+            f"ATTACH 'host=127.0.0.1 port={port} user=ml dbname=postgres' AS pg (TYPE postgres, READ_ONLY)"
+        )
         connection.execute(f"COPY (SELECT * FROM pg.sales) TO '{folder / 'sales.parquet'}' (FORMAT parquet)")
         return int(connection.execute(f"SELECT count(*) FROM '{folder / 'sales.parquet'}'").fetchall()[0][0])
 

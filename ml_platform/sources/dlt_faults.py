@@ -24,7 +24,7 @@ def _problem(chain: list[BaseException]) -> tuple[str, str]:
 
     for fault in chain:
         if isinstance(fault, ConfigFieldMissingException):
-            variables = [trace.key for traces in fault.traces.values() for trace in traces[:1]]
+            variables = [str(getattr(trace, "key", trace)) for traces in fault.traces.values() for trace in traces[:1]]
             return (
                 f"dlt finds no value for {', '.join(fault.fields)}",
                 f"Set the environment variable {', '.join(variables)}. No file is read.",

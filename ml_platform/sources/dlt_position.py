@@ -44,7 +44,7 @@ def cursors(position: str | None) -> str:
 
 
 def is_same(one: str | None, other: str | None) -> bool:
-    """Whether two positions are one: dlt notes beside the cursors where the read began, and keeps hashes in any order."""
+    """Whether two positions are one. dlt also notes where a read began, and keeps hashes in any order."""
     return (one is None) == (other is None) and (one is None or _plain(one) == _plain(other or ""))
 
 

@@ -69,7 +69,7 @@ class Resource:
         if not isinstance(given, DltResource):
             given = given()
         if isinstance(given, list | tuple) and all(isinstance(one, DltResource) for one in given):
-            resources = {one.name: one for one in given}
+            resources: dict[str, DltResource] = {one.name: one for one in given}
         elif isinstance(given, DltSource):
             resources = dict(given.resources)
         elif isinstance(given, DltResource):
@@ -85,7 +85,9 @@ class Resource:
         if declared.name or len(resources) != 1:
             names = ", ".join(sorted(resources)) or "none"
             raise SourceUnavailable(
-                self._path, f"there are these resources: {names}", remedy=f"Name one of them: Dlt({declared.label}, name=…)."
+                self._path,
+                f"there are these resources: {names}",
+                remedy=f"Name one of them: Dlt({declared.label}, name=…).",
             )
         return next(iter(resources.values()))
 
@@ -124,7 +126,7 @@ class Resource:
 
 @contextmanager
 def _environment_only() -> Iterator[None]:
-    """Let dlt resolve configuration and secrets from environment variables alone. Secrets are hidden as they are read."""
+    """Let dlt resolve configuration and secrets from environment variables alone. Secrets are hidden as they come."""
     from dlt.common.configuration.container import Container
     from dlt.common.configuration.providers import EnvironProvider
     from dlt.common.configuration.specs.base_configuration import is_secret_hint
@@ -133,8 +135,8 @@ def _environment_only() -> Iterator[None]:
     class Environment(EnvironProvider):
         """Environment variables, and no file of a container's secrets."""
 
-        def get_value(self, key: str, hint: Any, pipeline_name: str, *sections: str) -> tuple[Any, str]:
-            variable = self.get_key_name(key, pipeline_name, *sections)
+        def get_value(self, key: str, hint: Any, pipeline_name: str | None, *sections: str) -> tuple[Any, str]:
+            variable = self.get_key_name(key, pipeline_name or "", *sections)
             value = os.environ.get(variable)
             if value is not None and is_secret_hint(hint):
                 hide(value)

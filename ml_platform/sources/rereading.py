@@ -154,7 +154,12 @@ def _read_again(
     same = False
     try:
         reading = source.read(available, rows)
-        same = reading is not None and reading.error is None and reading.fingerprint == version.sha256 and rows.height == version.rows
+        same = (
+            reading is not None
+            and reading.error is None
+            and reading.fingerprint == version.sha256
+            and rows.height == version.rows
+        )
     except (FileRefused, SourceUnavailable, FileNotFoundError):
         return None
     finally:

@@ -19,7 +19,6 @@ from ml_platform.escaping import markdown_code
 from ml_platform.lake.storable import storable
 from ml_platform.settings import Settings
 from ml_platform.sources.chunks import bounded
-from ml_platform.sources.postgres_copy import copied
 from ml_platform.sources.row_digest import digest_of
 from ml_platform.sources.source import Available, Reading, RowSink, Source, Stamp
 from ml_platform.sources.sql_connection import connected
@@ -112,9 +111,7 @@ class SqlSource(Source):
         if first is not None:
             chosen = chosen.where(cursor > first)
         try:
-            frame = copied(chosen, connection)
-            if frame is None:
-                frame = pl.read_database(chosen, connection, infer_schema_length=None)
+            frame = pl.read_database(chosen, connection, infer_schema_length=None)
         except (pl.exceptions.PolarsError, TypeError, OverflowError, RuntimeError) as error:
             raise self._unavailable(
                 f"its rows do not fit one table: {first_line(error)}", path, "Cast the column to one type in the query."

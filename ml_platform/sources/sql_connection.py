@@ -25,7 +25,6 @@ def connected(name: str, source: str) -> Iterator["Connection"]:
     from sqlalchemy.exc import DBAPIError
 
     engine = _engine(name, source)
-    of_the_driver: type[Exception] = engine.dialect.loaded_dbapi.Error  # raised where the driver itself is asked
     try:
         with engine.connect() as connection:
             if engine.dialect.name == "sqlite":
@@ -33,10 +32,10 @@ def connected(name: str, source: str) -> Iterator["Connection"]:
             else:
                 connection.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
             yield connection
-    except (DBAPIError, of_the_driver) as error:
+    except DBAPIError as error:
         raise SourceUnavailable(
             source,
-            f"the database does not answer: {first_line(getattr(error, 'orig', None) or error)}",
+            f"the database does not answer: {first_line(error.orig or error)}",
             remedy="Nothing was lost: the next run tries again.",
         ) from None
     finally:

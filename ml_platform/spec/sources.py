@@ -173,10 +173,4 @@ class Objects(DeclaredFiles):
 
 AnySource = Dlt | Files | Frames | Objects | Sql
 # word → its module in `ml_platform.sources`
-SOURCES: dict[type, str] = {
-    Dlt: "dlt",
-    Files: "files",
-    Frames: "frames",
-    Objects: "objects",
-    Sql: "sql",
-}
+SOURCES: dict[type, str] = {Dlt: "dlt", Files: "files", Frames: "frames", Objects: "objects", Sql: "sql"}

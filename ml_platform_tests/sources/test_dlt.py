@@ -22,7 +22,9 @@ from ml_platform_tests.paged_api import TOKEN, PagedApi, paged_api
 dlt = pytest.importorskip("dlt", reason="The extra dlt is not installed.")
 
 # dlt leaves the sessions of its clients to the garbage collector (dlt 1.31, December 2026).
-pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
+)
 
 ROWS = "SELECT id, price FROM raw.orders ORDER BY id, price"
 
@@ -80,7 +82,7 @@ MIXED: list[tuple[int, Any, Any]] = [(1, 1, 1), (2, "x", 1.5)]
 
 
 @dlt.resource
-def numbers(at: Any = dlt.sources.incremental("n")) -> Iterator[Any]:
+def numbers(at: Any = dlt.sources.incremental("n")) -> Iterator[Any]:  # noqa: B008  dlt declares a cursor so
     """What the test puts there."""
     yield from NUMBERS
 
@@ -240,9 +242,7 @@ def test_two_types_of_one_column_in_one_read_are_refused_by_name_and_mended(
     assert sandbox.lake.rows(ROWS) == [(1, 1.0), (2, 1.5)]  # whole numbers became floats with a later frame
 
 
-def test_pages_may_be_tables_of_arrow_and_frames(
-    sandbox: IngestionSandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pages_may_be_tables_of_arrow_and_frames(sandbox: IngestionSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     def page(*ids: int) -> pl.DataFrame:
         return pl.DataFrame({"n": ids, "id": ids, "price": [id + 0.5 for id in ids]})
 

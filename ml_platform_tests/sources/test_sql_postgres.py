@@ -4,13 +4,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import dataframely as dy
-import polars as pl
 import pytest
-from sqlalchemy import Engine, create_engine, select, text
+from sqlalchemy import Engine, create_engine
 
 from ml_platform import Sql, Table
-from ml_platform.sources.postgres_copy import copied
-from ml_platform.sources.row_digest import digest_of
 from ml_platform.sources.scan import pending
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox
 from ml_platform_tests.postgres_server import postgres_server
@@ -87,29 +84,3 @@ def test_a_server_that_refuses_and_a_query_that_writes_are_named_without_the_pas
     monkeypatch.setenv("PAYMENTS_DB", "postgresql://ml:sesame@127.0.0.1:1/postgres")
     refusal = sandbox.ingest(payments()).unavailable
     assert refusal is not None and "does not answer: connection" in refusal.error and "sesame" not in refusal.error
-
-
-@pytest.mark.parametrize("shown", [1, 2, 3, 4, 5, 6])
-def test_rows_by_copy_are_those_that_the_driver_gives(database: Engine, shown: int) -> None:
-    """The first rows have every type that COPY reads; the others have what it leaves to the driver."""
-    with database.begin() as connection:
-        connection.exec_driver_sql(
-            """CREATE TABLE kinds AS SELECT * FROM (VALUES
-            (1, 1::int2, 2::int4, 9007199254740993::int8, 0.1::float4, 'NaN'::float8, 'a'::text, true, date '2013-01-01',
-             timestamp '2013-01-01 05:00:00.25', timestamptz '2013-01-01 05:00:00.000001-05', null::text),
-            (2, null, -2, null, 1e-30, '-Infinity', '', false, date '0044-03-15', timestamp '1066-10-14', null, null),
-            (3, -3, 0, -1, 3.4e38, 1e308, E'a,"b\\n\\\\N\\t', null, null, null, timestamptz '1900-01-01Z', null),
-            (4, null, null, null, null, null, null, null, date '9999-12-31', null, null, null),
-            (5, 1, 1, 1, 1, 1, 'NULL', true, date 'infinity', null, null, null),
-            (6, 1, 1, 1, 1, 1, E'\\\\.', true, date '0044-03-15 BC', null, null, null)
-            ) AS v (id, i2, i4, i8, f4, f8, t, b, d, ts, tz, nothing)"""
-        )
-    chosen = select(text("*")).select_from(text("kinds")).where(text("id <= :shown")).order_by(text("id"))
-    chosen = chosen.params(shown=shown)
-    with database.connect() as connection:
-        frame = copied(chosen, connection)
-        assert (frame is None) == (shown > 4)
-        if frame is not None:
-            connection.exec_driver_sql("SET timezone = 'UTC'")
-            by_rows = pl.read_database(chosen, connection, infer_schema_length=None)
-            assert frame.schema == by_rows.schema and frame.equals(by_rows) and digest_of([frame]) == digest_of([by_rows])
