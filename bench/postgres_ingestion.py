@@ -5,8 +5,8 @@
 A server of its own, of the PostgreSQL that is installed, holds the rows: a key, a time, four numbers and two texts.
 Ours reads ranges of the key with `Sql` and puts them into the lake, each on record with its fingerprint. The bare
 copies write the same rows to one Parquet file: DuckDB with its PostgreSQL extension, and ADBC where its driver
-`adbc-driver-postgresql` is installed. Each runs in a process of its own; memory is the peak of that process, and CPU seconds leave out the
-server's.
+`adbc-driver-postgresql` is installed. Each runs in a process of its own; memory is the peak of that process, and CPU
+seconds leave out the server's.
 """
 
 import argparse

@@ -38,7 +38,7 @@ metadata = METADATA  # of the tables here and in the modules above
 # What was carried over from a lake that kept these rows itself: "copied", then "done".
 imports = Table("imports", metadata, Column("source", Text, primary_key=True), text_column("progress"))
 
-# The lake that the records are about, its newest snapshot with a record, and the newest time that was stamped (one row).
+# The lake that the records are about, its newest snapshot with a record, and the newest time stamped (one row).
 lake_marks = Table("lake_marks", metadata, Column("lake", Text, primary_key=True), Column("snapshot", BigInteger))
 clock = Table("clock", metadata, Column("name", Text, primary_key=True), time_column("newest"))
 
