@@ -1,7 +1,7 @@
 """The tables of the operational state: SQLAlchemy Core, on SQLite or PostgreSQL.
 
-The database enforces uniqueness of a version's number, a gate's measured verdict, a file version and the like. Alembic
-(`migrations/`) creates and changes the tables. A test compares its result with the metadata.
+The database enforces uniqueness of a version's number, a gate's measured verdict, a file version, a screening and an
+alert. Alembic (`migrations/`) creates and changes the tables. A test compares its result with the metadata.
 """
 
 from sqlalchemy import (
@@ -38,7 +38,8 @@ metadata = METADATA  # of the tables here and in the modules above
 # What was carried over from a lake that kept these rows itself: "copied", then "done".
 imports = Table("imports", metadata, Column("source", Text, primary_key=True), text_column("progress"))
 
-# The lake that the records are about, its newest snapshot with a record, and the newest time stamped (one row).
+# The lake that the records are about, and its newest snapshot with a record (`lake_marks`). `clock` is one row: the
+# newest time that the platform stamped.
 lake_marks = Table("lake_marks", metadata, Column("lake", Text, primary_key=True), Column("snapshot", BigInteger))
 clock = Table("clock", metadata, Column("name", Text, primary_key=True), time_column("newest"))
 
