@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ml_platform.spec.search_space import FloatRange, IntRange, OneOf
     from ml_platform.spec.searched_trainers import Grid, Tuned
     from ml_platform.spec.selection import Select
-    from ml_platform.spec.sources import Files, Frames, Objects, Sql
+    from ml_platform.spec.sources import Dlt, Files, Frames, Objects, Sql
     from ml_platform.spec.tables import Table
     from ml_platform.spec.training import LightGBM, Linear, Retrain, Split, XGBoost
     from ml_platform.spec.transforms import Imputed, Log, OneHot, Reduced, Scaled, TargetEncoded
@@ -75,7 +75,7 @@ _HOMES = {
     "spec.automl": ("AutoML",),
     "spec.searched_trainers": ("Grid", "Tuned"),
     "spec.selection": ("Select",),
-    "spec.sources": ("Files", "Frames", "Objects", "Sql"),
+    "spec.sources": ("Dlt", "Files", "Frames", "Objects", "Sql"),
     "spec.tables": ("Table",),
     "spec.training": ("LightGBM", "Linear", "Retrain", "Split", "XGBoost"),
     "spec.transforms": ("Imputed", "Log", "OneHot", "Reduced", "Scaled", "TargetEncoded"),
@@ -90,6 +90,7 @@ __all__ = [
     "Choose",
     "Daily",
     "Derived",
+    "Dlt",
     "Drift",
     "Examples",
     "Files",

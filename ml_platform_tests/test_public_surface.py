@@ -10,6 +10,7 @@ WORDS = [
     "Choose",
     "Daily",
     "Derived",
+    "Dlt",
     "Drift",
     "Examples",
     "Files",

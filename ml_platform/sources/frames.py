@@ -13,13 +13,13 @@ from typing import Any
 import polars as pl
 
 from ml_platform import interrupts
-from ml_platform.errors import FileRefused, SourceUnavailable, first_line
+from ml_platform.errors import SourceUnavailable, first_line
 from ml_platform.escaping import markdown_code, printable
-from ml_platform.lake.storable import storable
 from ml_platform.redaction import hide
 from ml_platform.settings import Settings
 from ml_platform.sources.chunks import bounded
 from ml_platform.sources.faults import RAISED, refusal
+from ml_platform.sources.frame_files import written
 from ml_platform.sources.guard import Guard
 from ml_platform.sources.row_digest import digest_of
 from ml_platform.sources.source import Available, Reading, RowSink, Source, Stamp
@@ -107,7 +107,15 @@ class FramesSource(Source):
 
     def _written(self, path: str, folder: Path) -> list[Path]:
         """The frames of a version as files of one schema, in order."""
-        guard, files, schema, size, first = Guard(path, self._settings), list[Path](), dict[str, Any](), 0, 0
+        files = written(self._frames(path), folder, Guard(path, self._settings))
+        if not files:
+            raise SourceUnavailable(
+                path, f"{self._declared.label} gives no frame", remedy="Give at least one, if need be without rows."
+            )
+        return files
+
+    def _frames(self, path: str) -> Iterator[pl.DataFrame]:
+        """What the user's function gives, and nothing else than frames."""
         rows = self._called(path, lambda: self._declared.rows(path))
         if isinstance(rows, pl.DataFrame | pl.LazyFrame):  # polars would hand out its columns
             raise self._no_frame(path, "returns", rows)
@@ -115,27 +123,7 @@ class FramesSource(Source):
         while (given := self._called(path, lambda: next(frames, _END))) is not _END:
             if not isinstance(given, pl.DataFrame):
                 raise self._no_frame(path, "gives", given)
-            frame = storable(given)
-            guard.check_width(frame.width, "the first frame" if not files else f"frame {len(files) + 1}")
-            guard.check_cells(frame, first)
-            _merge(schema, frame, path, len(files) + 1)
-            files.append(folder / f"{len(files):08d}.arrow")
-            frame.write_ipc(files[-1])
-            first += frame.height
-            size += files[-1].stat().st_size
-            guard.check_bytes(size, f"{size:,} bytes")
-            guard.check_time(f"row {first:,}")
-        if not files:
-            raise SourceUnavailable(
-                path, f"{self._declared.label} gives no frame", remedy="Give at least one, if need be without rows."
-            )
-        for file in files:
-            frame = pl.read_ipc(file)
-            if dict(frame.schema) != schema:
-                fitted = file.with_suffix(".fitted")  # the file may be mapped into memory while it is read
-                _fitted(frame, schema).write_ipc(fitted)
-                fitted.replace(file)
-        return files
+            yield given
 
     def _no_frame(self, path: str, how: str, given: Any) -> SourceUnavailable:
         return SourceUnavailable(
@@ -159,32 +147,6 @@ class FramesSource(Source):
 
 
 SOURCE = FramesSource
-
-
-def _merge(schema: dict[str, Any], frame: pl.DataFrame, path: str, number: int) -> None:
-    """Add the columns of a frame. One without values has no type of its own. Raises FileRefused where types differ."""
-    for name, kind in frame.schema.items():
-        before = schema.setdefault(name, kind)
-        if before == pl.Null:
-            schema[name] = kind
-        elif kind not in (before, pl.Null):
-            raise FileRefused(
-                path,
-                f"{name!r} is {kind} in frame {number} and {before} before",
-                remedy="Give every frame one type for it, such as by schema_overrides.",
-            )
-
-
-def _fitted(frame: pl.DataFrame, schema: dict[str, Any]) -> pl.DataFrame:
-    """The frame with every column of the schema. Column by column: in an expression, a name may be a pattern."""
-    return pl.DataFrame(
-        [
-            frame[name].cast(kind)
-            if name in frame.columns
-            else pl.repeat(None, frame.height, dtype=kind, eager=True).alias(name)
-            for name, kind in schema.items()
-        ]
-    )
 
 
 def _items(versions: Any) -> list[tuple[Any, Any]] | None:

@@ -147,7 +147,7 @@ def _read(
     now: datetime,
     places: Places,
 ) -> _Read | None:
-    """None for the content that stands already, which only reading could tell.
+    """None for the content that stands already and where nothing new has come, which only reading could tell.
 
     Raises SourceUnavailable for what cannot be read now, FileNotFoundError for what went away.
     """
@@ -157,6 +157,8 @@ def _read(
     except BaseException:  # an interrupt too: nobody else removes what is staged
         arriving.refuse()
         raise
+    if reading is None:
+        return None
     is_refused, fingerprint = reading.error is not None, reading.fingerprint
     if is_refused:
         arriving.refuse()
@@ -187,6 +189,7 @@ def _read(
         replaces=standing.file_id if standing is not None and not is_refused else None,
         error=reading.error,
         read_key=key,
+        position=reading.position,
     )
     return _Read(version, arriving.rows.rows, None if is_refused else standing)
 

@@ -117,6 +117,8 @@ def _sought(source: Source, stores: Stores, table: Table, lacking: list[FileVers
     recorded = file_records.by_path(file_records.versions(stores.state, table.name))
     with suppress(SourceUnavailable):  # what it did not name counts as gone until it can be asked again
         for available in source.discover(recorded):
+            if not available.readable:
+                continue
             for version in wanted:
                 if version.path == available.path and (version.bytes, version.mtime_ns) == available.stamp:
                     readable[version.file_id] = (version, available)
@@ -152,7 +154,12 @@ def _read_again(
     same = False
     try:
         reading = source.read(available, rows)
-        same = reading.error is None and reading.fingerprint == version.sha256 and rows.height == version.rows
+        same = (
+            reading is not None
+            and reading.error is None
+            and reading.fingerprint == version.sha256
+            and rows.height == version.rows
+        )
     except (FileRefused, SourceUnavailable, FileNotFoundError):
         return None
     finally:

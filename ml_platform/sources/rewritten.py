@@ -41,8 +41,10 @@ class _Rewritten(Source):
         fingerprint = available.fingerprint()
         return None if fingerprint is None else self._contents.recorded(fingerprint)
 
-    def read(self, version: Available, rows: RowSink) -> Reading:
+    def read(self, version: Available, rows: RowSink) -> Reading | None:
         reading = self._source.read(version, _Recorded(rows, self._contents))
+        if reading is None:
+            return None
         fingerprint, error = self._contents.recorded(reading.fingerprint), reading.error
         if self._contents.is_forgotten(reading.fingerprint):
             error = str(

@@ -173,7 +173,7 @@ def look(state: State, table: Table, source: Source) -> Scan:
             if same is not None:
                 if (same.bytes, same.mtime_ns) != version.stamp:
                     scan.restamped.append((same, version.stamp))
-                if same.read_key == (key_of_refused if same.status == "refused" else key):
+                if not version.readable or same.read_key == (key_of_refused if same.status == "refused" else key):
                     if same.status == "refused":
                         scan.pending.refused.append(Refusal(version.path, same.error or ""))
                     continue

@@ -33,11 +33,13 @@ class Available:
     stamp:       compared with the stamp on record, so that unchanged content is not read.
     fingerprint: the SHA-256 of the content in hex, asked for where the stamp differs. None where only
                  `read` can tell, "" for content that cannot be opened. May raise OSError for what went away.
+    readable:    whether it can be read again. Where it cannot, it stands as it was read, whatever is declared now.
     """
 
     path: str
     stamp: Stamp
     fingerprint: Callable[[], str | None]
+    readable: bool = True
 
 
 class RowSink(Protocol):
@@ -57,11 +59,13 @@ class Reading:
     fingerprint: the SHA-256 of the content in hex; "" when it could not be opened.
     stamp:       of what was read.
     error:       why it was refused; None when all rows were taken.
+    position:    where the source goes on after it, recorded with it; None where it does not go on.
     """
 
     fingerprint: str
     stamp: Stamp
     error: str | None = None
+    position: str | None = None
 
 
 class Source(Protocol):
@@ -83,8 +87,10 @@ class Source(Protocol):
         the source cannot be asked.
         """
 
-    def read(self, version: Available, rows: RowSink) -> Reading:
+    def read(self, version: Available, rows: RowSink) -> Reading | None:
         """Hand the rows of a version to `rows`. They count only where the result has no `error`.
+
+        None where it turns out that there is no such version: nothing new has come.
 
         Raises SourceUnavailable for what cannot be read now, FileNotFoundError for what went away.
         """

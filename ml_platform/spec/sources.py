@@ -6,12 +6,13 @@ from dataclasses import field
 from ml_platform.errors import DeclarationError
 from ml_platform.escaping import markdown_code
 from ml_platform.spec.declared_files import DeclaredFiles
+from ml_platform.spec.dlt_source import Dlt
 from ml_platform.spec.frames_source import Frames
 from ml_platform.spec.patterns import matches
 from ml_platform.spec.sql_source import Sql
 from ml_platform.spec.vocabulary import word
 
-__all__ = ["SOURCES", "AnySource", "Files", "Frames", "Objects", "Sql"]
+__all__ = ["SOURCES", "AnySource", "Dlt", "Files", "Frames", "Objects", "Sql"]
 
 
 @word
@@ -170,6 +171,6 @@ class Objects(DeclaredFiles):
         return f"no object of `{self.address}{self.pattern}` is there"
 
 
-AnySource = Files | Frames | Objects | Sql
+AnySource = Dlt | Files | Frames | Objects | Sql
 # word → its module in `ml_platform.sources`
-SOURCES: dict[type, str] = {Files: "files", Frames: "frames", Objects: "objects", Sql: "sql"}
+SOURCES: dict[type, str] = {Dlt: "dlt", Files: "files", Frames: "frames", Objects: "objects", Sql: "sql"}

@@ -20,6 +20,7 @@ class FileVersion:
 
     `bytes` and `mtime_ns` are the stamp by which its source knows it unchanged (`sources.source.Stamp`).
 
+    `position`: where its source goes on after it, in words of its own; None where it does not go on.
     `declared`: whether the arrival was given to `land(arrived=)` or is the time of the scan.
     `status`: ingested, replaced (a newer version stands) or refused (`error` says why).
     """
@@ -38,6 +39,7 @@ class FileVersion:
     replaces: str | None
     error: str | None
     read_key: str
+    position: str | None = None
 
 
 @dataclass(frozen=True)

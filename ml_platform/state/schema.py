@@ -32,7 +32,7 @@ import ml_platform.state.search_tables  # noqa: F401 - as above
 from ml_platform.state.column_types import ID, text_column, time_column
 from ml_platform.state.metadata import METADATA
 
-REVISION = "0014"  # the newest migration
+REVISION = "0015"  # the newest migration
 metadata = METADATA  # of the tables here and in the modules above
 
 # What was carried over from a lake that kept these rows itself: "copied", then "done".
@@ -93,6 +93,7 @@ files = Table(
     time_column("replaced_at", nullable=True),
     text_column("error", nullable=True),
     text_column("read_key"),
+    text_column("position", nullable=True),
     text_column("run_id"),
     time_column("recorded_at"),
     UniqueConstraint("table_name", "file_id"),

@@ -262,6 +262,7 @@ ASK_THE_CLOCK = {
     "steps/served_parity.py": "whether an hour has passed since the last comparison",
     "steps/service_checks.py": "whether a service had the time to take up rows",
     "steps/replaying.py": "when a store for a replay was filled, which nobody reads",
+    "sources/dlt.py": "when a sensor has a resource asked, and a stamp that is another one at every look",
     "sources/files.py": "whether a file changed just now, and its fingerprint is not to be kept",
 }
 
