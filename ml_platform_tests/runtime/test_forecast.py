@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ml_platform import LightGBM
 from ml_platform.runtime.forecast import Forecast, forecast
 from ml_platform.runtime.planner import Work
+from ml_platform.runtime.recorded_durations import recorded_durations
 from ml_platform.state import ledger
 from ml_platform.steps.all_steps import planner
 from ml_platform_tests.examples import tries
@@ -94,7 +95,7 @@ CHANGES: dict[str, Callable[[World], None]] = {
 }
 
 
-@settings(max_examples=tries(12), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(40, 8), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     label=st.sampled_from(["own", "late"]),
     changes=st.lists(st.sampled_from(sorted(CHANGES)), min_size=1, max_size=3),
@@ -112,3 +113,30 @@ def test_a_run_does_what_its_plan_is_sure_of_and_nothing_that_the_plan_does_not_
         check_agreement(plan, run(shop, through), shop)
     shop.run()
     assert not planned(shop).has_work
+
+
+def test_each_asset_has_its_reason_as_data_and_in_words(open_shop: Callable[[str], World]) -> None:
+    shop = open_shop("own")
+    assert not planned(shop).has_work
+    land_day(shop, DAYS + 1)
+    plan = planned(shop)
+    raw = next(one for run in plan.runs for one in run.assets if one.asset == "raw/orders")
+    assert (raw.certainty, raw.reason.kind, raw.reason.about) == ("will", "new_data", (f"orders/{day(DAYS + 1)}.csv",))
+    assert raw.reason.text == "new data: 1 new file"
+    assert [later.kind for later in plan.later] == ["after_ingestion"]
+    shop.run()
+    lose_features(shop)
+    features = next(one for run in planned(shop).runs for one in run.assets if one.asset == "shop/features")
+    assert (features.certainty, features.reason.kind) == ("will", "never_made")
+
+
+def test_an_estimate_is_made_of_recorded_durations_and_names_what_has_none(open_shop: Callable[[str], World]) -> None:
+    shop = open_shop("own")
+    seconds = recorded_durations(shop.ws.state, shop.pipeline)
+    assert seconds["shop/decision"] > 0 and all(name.partition("/")[0] in LAYERS for name in seconds)
+    lose_features(shop)
+    plan = planned(shop)
+    assert plan.seconds > 0 and plan.not_estimated == ("shop/features",), plan.not_estimated
+
+
+LAYERS = ("raw", "validated", "shop")
