@@ -101,15 +101,16 @@ def _of_step(planner: Planner, step: Step, partition: str, run: Assets) -> Reaso
         return Reason("gate_waits", "a gate was not judged, and is measured again")
     if step.name in ("verdicts", "champion") and rejudged(ws, pipeline, partition):
         return Reason("gate_measured_again", "a gate measured its candidate anew")
-    if step.job == "train" and (last is None or step.name == "training_set"):
+    upstream = ["/".join(key) for key in map(list, step.stale_with(pipeline)) if key in run]
+    follows = Reason("follows", f"{listed(upstream)} would be made too", tuple(upstream))
+    if step.job == "train" and not upstream:
         decision = decisions.current_of(ws.state, pipeline.name, partition)
-        if decision is not None and decision.trains and [pipeline.name, "decision"] not in run:
+        if decision is not None and decision.trains and (last is None or last.recorded_at < decision.recorded_at):
             return Reason("decision", f"{decision.outcome}: {decision.reason}", (partition,))
     if last is None:
-        return Reason("never_made", "it was never made")
-    upstream = ["/".join(key) for key in map(list, step.stale_with(pipeline)) if key in run]
+        return follows if step.job == "train" and upstream else Reason("never_made", "it was never made")
     if upstream:
-        return Reason("follows", f"{listed(upstream)} would be made again", tuple(upstream))
+        return follows
     return _of_record(planner, step, partition, last)
 
 

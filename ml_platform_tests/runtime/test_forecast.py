@@ -12,11 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ml_platform import LightGBM
+from ml_platform.retraining.policy import ManualRequest
 from ml_platform.runtime.forecast import Forecast, forecast
 from ml_platform.runtime.planner import Work
 from ml_platform.runtime.recorded_durations import recorded_durations
+from ml_platform.runtime.settled import outdated_training
 from ml_platform.state import ledger
-from ml_platform.steps.all_steps import planner
+from ml_platform.steps.all_steps import STEPS, planner
+from ml_platform.steps.decision import request
+from ml_platform_tests import scenario
+from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.examples import tries
 from ml_platform_tests.runtime.test_standing import DAYS, day, declared, land_day, land_places
 from ml_platform_tests.world import World, world
@@ -130,13 +135,41 @@ def test_each_asset_has_its_reason_as_data_and_in_words(open_shop: Callable[[str
     assert (features.certainty, features.reason.kind) == ("will", "never_made")
 
 
-def test_an_estimate_is_made_of_recorded_durations_and_names_what_has_none(open_shop: Callable[[str], World]) -> None:
+def test_an_estimate_is_made_of_recorded_durations_and_names_what_has_none(
+    open_shop: Callable[[str], World], tmp_path: Path
+) -> None:
     shop = open_shop("own")
-    seconds = recorded_durations(shop.ws.state, shop.pipeline)
-    assert seconds["shop/decision"] > 0 and all(name.partition("/")[0] in LAYERS for name in seconds)
-    lose_features(shop)
-    plan = planned(shop)
-    assert plan.seconds > 0 and plan.not_estimated == ("shop/features",), plan.not_estimated
+    assert {name.partition("/")[0] for name in recorded_durations(shop.ws.state, shop.pipeline)} == LAYERS
+    land_day(shop, DAYS + 1)
+    assert planned(shop).seconds > 0 and planned(shop).not_estimated == ("raw/orders",), "the first output of the run"
+    with closing(world(tmp_path / "new", declared("own"))) as new:
+        land_day(new, 0)
+        plan = planned(new)
+        assert plan.has_work and plan.seconds == 0 and "raw/orders" in plan.not_estimated
 
 
-LAYERS = ("raw", "validated", "shop")
+@pytest.mark.slow
+def test_where_candidates_are_trained_and_judged_a_run_does_what_its_plan_says_too(
+    open_world: OpenWorld, january: Path
+) -> None:
+    trips = open_world(january)
+    trips.run("2024-01")
+    plans = []
+    for _ in range(3):  # scores, decides and trains; then nothing; then a month more
+        if not planned(trips).has_work:
+            trips.land_trips("2024-04")
+        plans.append(planned(trips))
+        check_agreement(plans[-1], run(trips), trips)
+    assert any(later.kind in ("after_decision", "after_ingestion") for plan in plans for later in plan.later)
+    assert not planned(trips).has_work
+    trips.declare(scenario.trips(trainer=LightGBM(num_leaves=5, rounds=10, min_data_in_leaf=10)))
+    asked = ManualRequest("ada", "a test", outdated_training(trips.ws, trips.pipeline, STEPS, "2024-03"))
+    assert request(trips.ws, trips.pipeline, "2024-03", asked)[1]
+    plan = planned(trips)
+    trained = next(run for run in plan.runs if run.job == "train")
+    assert trained.certainty == "will" and trained.assets[0].reason.kind == "decision", trained
+    assert trained.assets[0].reason.text.startswith("manual: ")
+    check_agreement(plan, run(trips), trips)
+
+
+LAYERS = {"raw", "validated", "shop"}
