@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def _measure() -> None:
-    from ml_platform.cli.running import run_pipeline
+    from ml_platform.cli.launching import run_pipeline
     from ml_platform.demo.example import find
     from ml_platform.discovery import pipelines
     from ml_platform.orchestration.workspaces import workspace_for

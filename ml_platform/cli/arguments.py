@@ -32,3 +32,8 @@ VersionName = Annotated[
 ]
 Why = Annotated[str, typer.Option(help="The reason, kept in the log.", callback=_not_blank)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON with stable keys (docs/cli.md).")]
+Through = Annotated[str | None, typer.Option(metavar="PARTITION", help="The last partition to run, such as 2013-06.")]
+Only = Annotated[str | None, typer.Option(metavar="PARTITION", help="Run only this partition.")]
+Recompute = Annotated[
+    bool, typer.Option("--recompute", help="Recompute settled partitions too, with new predictions and models.")
+]

@@ -27,6 +27,7 @@ from ml_platform.cli import (
     inspecting,
     maintaining,
     packaging,
+    planning,
     reporting,
     running,
     runs,
@@ -50,6 +51,7 @@ app = typer.Typer(
 )
 _GROUPS = (
     authoring,
+    planning,
     running,
     serving,
     packaging,

@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from typing import get_args
 
 from ml_platform.errors import OrderError
-from ml_platform.runtime.current_keys import CurrentKeys
-from ml_platform.runtime.settled import lacked_examples, settled_steps
 from ml_platform.runtime.stale_tables import Assets, lost_needs, stale_ingestion, stale_tables
+from ml_platform.runtime.staleness import Staleness
 from ml_platform.runtime.standing import Standing, code_stamps, is_current, may_stand, settled_plan, standing
 from ml_platform.runtime.step import Job, Step
-from ml_platform.runtime.workspace import Workspace, intact
+from ml_platform.runtime.workspace import Workspace
 from ml_platform.sources.scan import Pending, pending
 from ml_platform.spec.examples import Label
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.state import decisions, ledger, settled_plans
+from ml_platform.state import settled_plans
 from ml_platform.state.settled_plans import SettledPlan
 from ml_platform.validation import completeness, validated
 
@@ -59,7 +58,7 @@ class Planner:
         self.pipeline = pipeline
         self.steps = steps
         self._recompute = recompute
-        self._keys = CurrentKeys(ws, pipeline)
+        self._staleness = Staleness(ws, pipeline, steps, recompute=recompute)
         code_stamps()
 
     def work(self, through: str | None = None, only: str | None = None) -> Iterator[Work]:
@@ -77,7 +76,7 @@ class Planner:
             needed = lost_needs(self.ws, self.pipeline)
             stale = [] if needed else stale_ingestion(self.ws, self.pipeline)
             if not needed and not stale:
-                partitions, begin, history = self._begin(through, only)
+                partitions, begin, history = self.first_look(through, only)
         for partition, lost in needed:
             yield Work("data", partition, 0, 1, lost)
         if needed:
@@ -87,7 +86,7 @@ class Planner:
             yield Work("data", first, 0, 1, stale)
         if needed or stale:
             with self.ws.reading():
-                partitions, begin, history = self._begin(through, only)
+                partitions, begin, history = self.first_look(through, only)
         for partition, stale in history.items():
             yield Work("data", partition, 0, 1, stale)
         jobs: tuple[Job, ...] = ("data", "train") if self.pipeline.partitions else ("data", "train", "data")
@@ -95,35 +94,35 @@ class Planner:
             partition = partitions[begin]
             for job in jobs:  # without partitions the new champion scores what waits
                 with self.ws.reading():
-                    stale = self._stale_assets(job, partition)
+                    stale = self.stale_assets(job, partition)
                 if stale:
                     yield Work(job, partition, begin, len(partitions), stale)
             with self.ws.reading():  # what was made now may make any later partition stale
-                begin = self._first_stale(partitions, begin + 1)
+                begin = self.first_stale(partitions, begin + 1)
         if only is None and isinstance(self.pipeline.examples.label, Label):
             yield from self._answered(partitions)
 
-    def _begin(self, through: str | None, only: str | None) -> tuple[list[str], int | None, dict[str, list[list[str]]]]:
+    def first_look(self, through: str | None, only: str | None) -> tuple[list[str], int | None, dict[str, Assets]]:
         """The partitions that are wanted, the position of the first stale one, and what `only` needs before."""
         partitions = self._wanted(through, only)
-        begin = self._first_stale(partitions, 0)
+        begin = self.first_stale(partitions, 0)
         return partitions, begin, self._history(only) if only and begin is not None else {}
 
     def _answered(self, partitions: list[str]) -> Iterator[Work]:
         """Runs for earlier partitions that became stale because later ones brought their labels."""
         with self.ws.reading():
             stand = self._standing().partitions
-            answered = [p for p in partitions if p not in stand and self._stale_assets("data", p)]
+            answered = [p for p in partitions if p not in stand and self.stale_assets("data", p)]
         for partition in answered:
             with self.ws.reading():
-                stale = self._stale_assets("data", partition)
+                stale = self.stale_assets("data", partition)
             if stale:
                 yield Work("data", partition, partitions.index(partition), len(partitions), stale)
 
     def remaining(self, job: Job, partition: str) -> list[list[str]]:
         """The assets that a job is to make for a complete partition, and tables whose source cannot be read now."""
         with self.ws.reading():
-            stale = self._stale_assets(job, partition) if partition in self.complete() else []
+            stale = self.stale_assets(job, partition) if partition in self.complete() else []
             if job == "data":
                 stale += stale_ingestion(self.ws, self.pipeline)
                 stale += [["raw", one.table] for one in self.pending() if one.unavailable]
@@ -180,7 +179,7 @@ class Planner:
         """What needs no work for sure, by the last plan that was kept."""
         return Standing() if self._recompute else standing(self.ws, self.pipeline, self.steps)
 
-    def _first_stale(self, partitions: list[str], begin: int) -> int | None:
+    def first_stale(self, partitions: list[str], begin: int) -> int | None:
         """The position of the first stale partition from `begin` on; None where there is none."""
         stand = self._standing().partitions if begin < len(partitions) else frozenset()
         rest = range(begin, len(partitions))
@@ -188,11 +187,12 @@ class Planner:
 
     def _stale_and_left(self, partition: str) -> tuple[bool, bool]:
         """Whether a partition needs work, and whether settled results of it would be made otherwise now."""
-        stale, outdated = zip(*(self._plan(job, partition, with_outdated=True) for job in get_args(Job)), strict=True)
+        plans = (self._staleness.plan(job, partition, with_outdated=True) for job in get_args(Job))
+        stale, outdated = zip(*plans, strict=True)
         return any(stale), any(outdated)
 
     def _leaves(self, job: Job, partition: str) -> bool:
-        return bool(self._plan(job, partition, with_outdated=True)[1])
+        return bool(self._staleness.plan(job, partition, with_outdated=True)[1])
 
     def complete(self) -> list[str]:
         """The partitions with complete data, in order, by the rules of the tables (S20).
@@ -216,6 +216,10 @@ class Planner:
         """For each table what its source has that is not ingested. Asks every source."""
         return [pending(self.ws.state, table) for table in self.pipeline.tables]
 
+    def pending_of(self, table: str) -> Pending:
+        """What the source of one table has that is not ingested; inside `reading()` asked once."""
+        return self.ws.state.once(f"pending {table}", lambda: pending(self.ws.state, self.pipeline.table(table)))
+
     def _wanted(self, through: str | None, only: str | None) -> list[str]:
         complete = self.complete()
         if only is None:
@@ -234,66 +238,9 @@ class Planner:
         }
         return {partition: stale for partition, stale in stale_by_partition.items() if stale}
 
-    def _stale(self, partition: str) -> bool:
-        return bool(self._stale_assets("data", partition) or self._stale_assets("train", partition))
-
-    def _stale_assets(self, job: Job, partition: str) -> list[list[str]]:
+    def stale_assets(self, job: Job, partition: str) -> Assets:
         """The assets of a job that would change, and their downstream assets in the job."""
-        return self._plan(job, partition)[0]
+        return self._staleness.plan(job, partition)[0]
 
-    def _plan(
-        self, job: Job, partition: str, *, with_outdated: bool = False
-    ) -> tuple[list[list[str]], list[list[str]]]:
-        """The stale assets of a job and, if asked for, the outdated ones that are kept because they are settled."""
-        if job == "train" and self._nothing_to_train(partition):
-            return [], []
-        stale = stale_tables(self.ws, self.pipeline, partition) if job == "data" else []
-        lost, outdated = list[list[str]](), list[list[str]]()  # what is lost and made again is no change
-        settled = frozenset() if self._recompute else self._settled(partition, stale)
-        for step in self.steps:
-            if step.job != job:
-                continue
-            asset = [self.pipeline.name, step.name]
-            made_of = [list(upstream) for upstream in step.stale_with(self.pipeline)]
-            follows = any(key in stale for key in made_of)
-            if step.name not in settled or (step.stands_until and follows):
-                if follows or self._step_is_stale(step, partition):
-                    stale.append(asset)
-            elif self._is_lost(step, partition):
-                stale.append(asset)
-                lost.append(asset)
-            elif with_outdated and (
-                any(key in [*stale, *outdated] and key not in lost for key in made_of)
-                or self._step_is_stale(step, partition)
-            ):
-                outdated.append(asset)
-        return stale, outdated
-
-    def _settled(self, partition: str, stale: list[list[str]]) -> frozenset[str]:
-        """The steps that are settled; none where stale tables may bring the missing examples."""
-        come = ["validated", self.pipeline.examples.table] in stale
-        if come and lacked_examples(self.ws, self.pipeline, partition):
-            return frozenset()
-        return settled_steps(self.ws, self.pipeline, self.steps, partition)
-
-    def _nothing_to_train(self, partition: str) -> bool:
-        """Whether the decision was skipped and no earlier training of the partition is revoked by it (S21)."""
-        first = next(step for step in self.steps if step.job == "train")
-        decided = decisions.current_of(self.ws.state, self.pipeline.name, partition)
-        return self._record(first, partition) is None and decided is not None and not decided.trains
-
-    def _step_is_stale(self, step: Step, partition: str) -> bool:
-        last = self._record(step, partition)
-        if last is None or last.content_key != self._keys.of(step, partition):
-            return True
-        return not intact(self.ws, last, step.table(self.pipeline))
-
-    def _is_lost(self, step: Step, partition: str) -> bool:
-        """Whether the recorded output is damaged or missing and can be recomputed unchanged."""
-        last = self._record(step, partition)
-        if last is None or intact(self.ws, last, step.table(self.pipeline)):
-            return False
-        return last.content_key == self._keys.of(step, partition)
-
-    def _record(self, step: Step, partition: str) -> ledger.Record | None:
-        return ledger.latest_of(self.ws.state, step.asset(self.pipeline), partition)
+    def _stale(self, partition: str) -> bool:
+        return bool(self.stale_assets("data", partition) or self.stale_assets("train", partition))

@@ -200,6 +200,11 @@ def history(state: State, asset: str, partitions: Collection[str] | None = None)
     return [_record(row) for row in state.rows(chosen.order_by(records.c.id))]
 
 
+def since(state: State, number: int) -> list[Record]:
+    """Every record after the one of that number, oldest first."""
+    return [_record(row) for row in state.rows(select(records).where(records.c.id > number).order_by(records.c.id))]
+
+
 def newest_ids(state: State) -> tuple[int, ...]:
     """The newest ids of records, decisions and promotions, and how many withdrawals have ended.
 

@@ -99,7 +99,7 @@ def test_a_run_that_is_interrupted_prints_two_lines_is_canceled_and_its_rerun_go
     (stopped,) = _runs()
     assert stopped.status == dg.DagsterRunStatus.CANCELED
     assert "bad" not in {one["state"] for one in invoke_json("doctor") if one["name"] == "run"}
-    assert "2024-01" in [row["partition"] for row in invoke_json("run", "trip_delay")]
+    assert "2024-01" in [row["partition"] for row in invoke_json("run", "trip_delay")["partitions"]]
     again = invoke("run", "trip_delay")
     assert again.exit_code == 0 and "nothing was launched" in again.stderr
 

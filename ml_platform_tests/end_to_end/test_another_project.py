@@ -116,5 +116,5 @@ def test_what_was_scaffolded_runs_from_a_file_to_a_champion(shop: Path, churn: P
     run("dagster_dg_cli.cli", "launch", "--job", "churn_data")
 
     (shop / ".env").write_text("""ML_PLATFORM_PIPELINES='["shop.defs.churn.declaration"]'\n""")
-    (row,) = json.loads(run("ml_platform.cli.main", "run", "churn", "--json"))
+    (row,) = json.loads(run("ml_platform.cli.main", "run", "churn", "--json"))["partitions"]
     assert (row["rows"], row["quarantined"], row["champion"]) == (400, 0, "churn@1")

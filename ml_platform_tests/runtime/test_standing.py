@@ -369,13 +369,19 @@ def test_a_plan_of_everything_asks_for_each_key_once_and_again_after_a_change(
     planner = Planner(shop.ws, shop.pipeline, STEPS, recompute=True)  # for which nothing stands
     for _ in range(2):
         with shop.ws.reading():
-            assert not any(planner._stale(partition) for partition in planner.complete())
+            assert not any(
+                planner.stale_assets("data", partition) or planner.stale_assets("train", partition)
+                for partition in planner.complete()
+            )
     planner.outdated()
     assert sorted(asked) == sorted(set(asked)) != []
     change_rows(shop, 1)
     asked.clear()
     with shop.ws.reading():
-        assert any(planner._stale(partition) for partition in planner.complete())
+        assert any(
+            planner.stale_assets("data", partition) or planner.stale_assets("train", partition)
+            for partition in planner.complete()
+        )
     assert asked
 
 
