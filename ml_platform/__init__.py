@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ml_platform.spec.gates import (
         AtLeast,
         AtMost,
+        BeatsBaseline,
         Latency,
         NoWorseThanBaseline,
         NoWorseThanChampion,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from ml_platform.spec.partitions import Daily, Hourly, Monthly, Weekly
     from ml_platform.spec.pipeline import ModelPipeline
     from ml_platform.spec.plausibility import Plausible
+    from ml_platform.spec.quantiles import Quantiles
     from ml_platform.spec.scikit_learn import ScikitLearn
     from ml_platform.spec.search_space import FloatRange, IntRange, OneOf
     from ml_platform.spec.searched_trainers import Grid, Tuned
@@ -55,6 +57,7 @@ _HOMES = {
     "spec.gates": (
         "AtLeast",
         "AtMost",
+        "BeatsBaseline",
         "Latency",
         "NoWorseThanBaseline",
         "NoWorseThanChampion",
@@ -69,6 +72,7 @@ _HOMES = {
     "spec.partitions": ("Daily", "Hourly", "Monthly", "Weekly"),
     "spec.pipeline": ("ModelPipeline",),
     "spec.plausibility": ("Plausible",),
+    "spec.quantiles": ("Quantiles",),
     "spec.scikit_learn": ("ScikitLearn",),
     "spec.search_space": ("FloatRange", "IntRange", "OneOf"),
     "spec.searched_trainers": ("Grid", "Tuned"),
@@ -83,6 +87,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "AtLeast",
     "AtMost",
+    "BeatsBaseline",
     "Calibrated",
     "Choose",
     "Daily",
@@ -120,6 +125,7 @@ __all__ = [
     "PipelineComponent",
     "Plausible",
     "Provenance",
+    "Quantiles",
     "Reduced",
     "Reproduction",
     "Retrain",

@@ -5,6 +5,7 @@ import ml_platform
 WORDS = [
     "AtLeast",
     "AtMost",
+    "BeatsBaseline",
     "Calibrated",
     "Choose",
     "Daily",
@@ -42,6 +43,7 @@ WORDS = [
     "PipelineComponent",
     "Plausible",
     "Provenance",
+    "Quantiles",
     "Reduced",
     "Reproduction",
     "Retrain",

@@ -5,6 +5,7 @@ TRAINERS = {
     **PLAIN,
     "Choose": "choose",
     "Calibrated": "calibrated",
+    "Quantiles": "quantiles",
     "Tuned": "searched",
     "Grid": "searched",
     "Selected": "selected",
