@@ -56,9 +56,9 @@ CASES: dict[str, Words] = {
         "regression": Transformed(Linear(), [OneHot("city"), Reduced(["riders", "rush"]), Imputed("km", by="mean")]),
     },
     "neural network": {
-        "binary": ScikitLearn("sklearn.neural_network.MLPClassifier", hidden_layer_sizes=[16], max_iter=300),
-        "multiclass": ScikitLearn("sklearn.neural_network.MLPClassifier", hidden_layer_sizes=[16], max_iter=300),
-        "regression": ScikitLearn("sklearn.neural_network.MLPRegressor", hidden_layer_sizes=[16], max_iter=300),
+        "binary": ScikitLearn("sklearn.neural_network.MLPClassifier", early_stopping=True, learning_rate_init=0.02),
+        "multiclass": ScikitLearn("sklearn.neural_network.MLPClassifier", early_stopping=True, learning_rate_init=0.02),
+        "regression": ScikitLearn("sklearn.neural_network.MLPRegressor", early_stopping=True, learning_rate_init=0.02),
     },
     "quantiles": {
         "binary": Calibrated(Linear()),

@@ -20,7 +20,7 @@ DECLARED = {
     "LightGBM": LightGBM(rounds=40),
     "early stopping": LightGBM(early_stopping=5),
     "XGBoost": XGBoost(rounds=40, max_depth=3),
-    "histograms": ScikitLearn("sklearn.ensemble.HistGradientBoostingRegressor", max_iter=30),
+    "histograms": ScikitLearn("sklearn.ensemble.HistGradientBoostingRegressor", max_iter=15),
     "trees": ScikitLearn("sklearn.ensemble.GradientBoostingRegressor", n_estimators=30),
     "line": ScikitLearn("sklearn.linear_model.QuantileRegressor", alpha=0.0),
 }
