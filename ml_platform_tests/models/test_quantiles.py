@@ -13,6 +13,8 @@ from ml_platform.models.registry import model_of_format, trainer_of
 from ml_platform.spec.quantiles import Quantiles
 from ml_platform.spec.scikit_learn import ScikitLearn
 from ml_platform.spec.training import LightGBM, XGBoost
+from ml_platform.spec.transformed import Transformed
+from ml_platform.spec.transforms import Scaled, TargetEncoded
 from ml_platform_tests.models import data
 
 LEVELS = (0.1, 0.5, 0.9)
@@ -59,6 +61,20 @@ def test_levels_that_cross_are_sorted_and_a_row_as_its_batch(tmp_path: Path) -> 
     assert (np.diff(apart, axis=1) < 0).any()
     assert model.quantiles(frame).tobytes() == np.sort(apart, axis=1).tobytes()
     assert not isinstance(model, Contributing)  # what sums up to one level's value may not to that of the sorted one
+
+
+def test_transforms_stand_before_quantiles_too(tmp_path: Path) -> None:
+    declared = Transformed(Quantiles(LightGBM(rounds=20)), [TargetEncoded("city"), Scaled("km")])
+    trainer = trainer_of(declared)
+    model = trainer.fit(data.stored(tmp_path, "regression"), trainer.config(declared, "regression"), threads=1)
+    again = model_of_format(model.format).from_bytes(model.to_bytes(), model.signature)
+    holdout = data.part(data.rows("regression"), "holdout")
+    assert isinstance(again, Quantiled) and again.levels == LEVELS
+    values = again.quantiles(holdout)
+    assert (
+        np.array([again.quantiles_of_row(row) for row in holdout.iter_rows(named=True)]).tobytes() == values.tobytes()
+    )
+    assert model.predict(holdout).tobytes() == np.ascontiguousarray(values[:, 1]).tobytes()
 
 
 def test_labels_far_from_zero_are_moved_for_every_level(tmp_path: Path) -> None:
