@@ -12,6 +12,7 @@ from ml_platform.models.quantiles import QuantilesModel
 from ml_platform.models.registry import model_of_format, trainer_of
 from ml_platform.spec.quantiles import Quantiles
 from ml_platform.spec.scikit_learn import ScikitLearn
+from ml_platform.spec.selection import Select, Selected
 from ml_platform.spec.training import LightGBM, XGBoost
 from ml_platform.spec.transformed import Transformed
 from ml_platform.spec.transforms import Scaled, TargetEncoded
@@ -75,6 +76,16 @@ def test_transforms_stand_before_quantiles_too(tmp_path: Path) -> None:
         np.array([again.quantiles_of_row(row) for row in holdout.iter_rows(named=True)]).tobytes() == values.tobytes()
     )
     assert model.predict(holdout).tobytes() == np.ascontiguousarray(values[:, 1]).tobytes()
+
+
+def test_a_selection_of_columns_stands_before_quantiles_too(tmp_path: Path) -> None:
+    declared = Selected(Quantiles(LightGBM(rounds=20)), Select("importance", keep=2))
+    trainer = trainer_of(declared)
+    model = trainer.fit(data.stored(tmp_path, "regression"), trainer.config(declared, "regression"), threads=1)
+    again = model_of_format(model.format).from_bytes(model.to_bytes(), model.signature)
+    holdout = data.part(data.rows("regression"), "holdout")
+    assert isinstance(again, Quantiled) and again.levels == LEVELS
+    assert model.predict(holdout).tobytes() == np.ascontiguousarray(again.quantiles(holdout)[:, 1]).tobytes()
 
 
 def test_labels_far_from_zero_are_moved_for_every_level(tmp_path: Path) -> None:
