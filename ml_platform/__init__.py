@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ml_platform.spec.gates import (
         AtLeast,
         AtMost,
+        BeatsBaseline,
         Latency,
         NoWorseThanBaseline,
         NoWorseThanChampion,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from ml_platform.spec.partitions import Daily, Hourly, Monthly, Weekly
     from ml_platform.spec.pipeline import ModelPipeline
     from ml_platform.spec.plausibility import Plausible
+    from ml_platform.spec.quantiles import Quantiles
     from ml_platform.spec.scikit_learn import ScikitLearn
     from ml_platform.spec.search_space import FloatRange, IntRange, OneOf
     from ml_platform.spec.searched_trainers import Grid, Tuned
@@ -56,6 +58,7 @@ _HOMES = {
     "spec.gates": (
         "AtLeast",
         "AtMost",
+        "BeatsBaseline",
         "Latency",
         "NoWorseThanBaseline",
         "NoWorseThanChampion",
@@ -70,6 +73,7 @@ _HOMES = {
     "spec.partitions": ("Daily", "Hourly", "Monthly", "Weekly"),
     "spec.pipeline": ("ModelPipeline",),
     "spec.plausibility": ("Plausible",),
+    "spec.quantiles": ("Quantiles",),
     "spec.scikit_learn": ("ScikitLearn",),
     "spec.search_space": ("FloatRange", "IntRange", "OneOf"),
     "spec.automl": ("AutoML",),
@@ -86,6 +90,7 @@ __all__ = [
     "AtLeast",
     "AtMost",
     "AutoML",
+    "BeatsBaseline",
     "Calibrated",
     "Choose",
     "Daily",
@@ -124,6 +129,7 @@ __all__ = [
     "PipelineComponent",
     "Plausible",
     "Provenance",
+    "Quantiles",
     "Reduced",
     "Reproduction",
     "Retrain",

@@ -15,6 +15,7 @@ import polars as pl
 from ml_platform.evaluation.intervals import Interval, interval, share
 from ml_platform.evaluation.metrics import Statistic, proportion, statistic
 from ml_platform.spec.tasks import Task
+from ml_platform.spec.training import Linear
 from ml_platform.validation.provenance import Movements
 
 Array = npt.NDArray[Any]
@@ -141,6 +142,17 @@ class Part(Rows):
         return {}
 
 
+class Baseline(Protocol):
+    """A model that is fitted to be compared with, and not kept."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """As of a Scorer."""
+
+    def scores(self, frame: pl.DataFrame) -> Array:
+        """As of a Scorer."""
+
+
 @dataclass(frozen=True)
 class Champion:
     """The version that serves. `cut_off`: no example of its training is later (S25); None without time.
@@ -164,6 +176,7 @@ class Evidence(StrEnum):
     CHAMPION = "champion"
     REPLAY = "parity"
     REPRODUCTION = "reproduce"
+    BASELINE = "baseline"
 
 
 @dataclass(frozen=True)
@@ -174,8 +187,8 @@ class Candidate:
     (validation included) and the first prediction time of its holdout, None without time;
     `bundle_bytes` is the size of its blob, `snapshot` the digest of its training set; `importance`
     is each column's share. `train` holds rows of the training part; `parity` is given a number of
-    examples. Without `train`, `reproduce`, `parity` or `provenance` the gates that ask for them fail
-    for lack of evidence.
+    examples; `baseline` fits a linear model on the whole training part. Without `train`, `reproduce`, `parity`,
+    `baseline` or `provenance` the gates that ask for them fail for lack of evidence.
     """
 
     pipeline: str
@@ -195,6 +208,7 @@ class Candidate:
     reproduce: Callable[[], Reproduced] | None = None
     parity: Callable[[int], Compared] | None = None
     provenance: Callable[[], ColumnOrigins] | None = None
+    baseline: Callable[[Linear], Baseline] | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import polars as pl
 
 from ml_platform.evaluation.candidate import Candidate, Champion, Compared, Evidence, Rows
 from ml_platform.lake.blobs import Blobs
+from ml_platform.models.baseline import LinearBaseline, fit_baseline
 from ml_platform.models.bundle import load
 from ml_platform.models.predictor import Predictor
 from ml_platform.spec.canonical import content_key
@@ -51,7 +52,8 @@ def stored_candidate(
 
     Raises BlobError when a blob is missing or damaged.
     """
-    predictor, path = Predictor(load(blobs, bundle), threads=threads), blobs.get(training_set.digest)
+    loaded, path = load(blobs, bundle), blobs.get(training_set.digest)
+    predictor = Predictor(loaded, threads=threads)
     stored, recorded = pl.scan_parquet(path), bounds(training_set, pipeline.split)
 
     def part(name: str, limit: int) -> Rows:
@@ -77,6 +79,9 @@ def stored_candidate(
         champion=champion,
         parity=parity,
         reproduce=lambda: reproduce(blobs, training_set.digest, bundle),
+        baseline=lambda declared: LinearBaseline(
+            fit_baseline(path, pipeline.task, loaded.columns, declared, threads=threads), threads
+        ),
     )
 
 

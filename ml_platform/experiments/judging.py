@@ -23,7 +23,7 @@ from ml_platform.spec.pipeline import ModelPipeline
 CODE_VERSION = 1  # of how experiments are judged; part of their content key
 MIN_SEGMENT_ROWS = 30  # rows of a segment that is compared
 MAX_SEGMENTS = 30  # segments of a column that are compared, the largest
-_QUICK = {Evidence.TRAIN, Evidence.CHAMPION}
+_QUICK = {Evidence.TRAIN, Evidence.CHAMPION, Evidence.BASELINE}
 
 Conclusion = Literal["better", "worse", "no difference shown", "no interval", "not comparable"]
 

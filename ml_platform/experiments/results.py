@@ -10,9 +10,11 @@ from ml_platform.evaluation.candidate import Part
 from ml_platform.evaluation.curves import curves_of
 from ml_platform.evaluation.gates.registry import evidence_for
 from ml_platform.evaluation.metrics import scorecard
+from ml_platform.evaluation.quantiles import quantile_scorecard
 from ml_platform.evaluation.stored import bounds, stored_candidate
 from ml_platform.experiments import judging
 from ml_platform.experiments.data import ExperimentData, Tell
+from ml_platform.models.predictor import Predictor
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import experiments, versions
@@ -28,9 +30,13 @@ from ml_platform.tuning import fitting as tuned_fitting
 
 @dataclass(frozen=True)
 class _Judged:
-    """How an experiment does on its holdout. why_incomparable: why it is not compared with the champion."""
+    """How an experiment does on its holdout.
+
+    of_quantiles: further metrics of a model of quantiles. why_incomparable: why it is not compared with the champion.
+    """
 
     holdout: Part
+    of_quantiles: dict[str, float]
     comparisons: list[judging.Comparison]
     why_incomparable: str
     verdicts: list[dict[str, Any]]
@@ -66,7 +72,7 @@ def result_of(
     judged = _judged(ws, data, stored, one, champion, by=by, every_gate=every_gate)
     ended = time.perf_counter()
     holdout = judged.holdout
-    metrics = scorecard(pipeline.task, holdout.labels, holdout.scores, holdout.classes)
+    metrics = scorecard(pipeline.task, holdout.labels, holdout.scores, holdout.classes) | judged.of_quantiles
     head = next((row for row in judged.comparisons if row.metric == one.metric and not row.slice), None)
     done = replace(
         one,
@@ -139,7 +145,11 @@ def _judged(
         provenance=lambda: column_origins(ws, pipeline, one.partition),
     )
     verdicts = judging.verdicts(pipeline, candidate, gates)
-    return _Judged(holdout, compared, why_not, verdicts, curves_of(pipeline.task, holdout))
+    predictor, of_quantiles = candidate.predictor, dict[str, float]()
+    if isinstance(predictor, Predictor) and predictor.levels:
+        values = predictor.quantiles(holdout.frame)
+        of_quantiles = quantile_scorecard(holdout.labels.to_numpy(), values, predictor.levels)
+    return _Judged(holdout, of_quantiles, compared, why_not, verdicts, curves_of(pipeline.task, holdout))
 
 
 def _as_version(one: Experiment, stored: TrainingSet) -> Version:

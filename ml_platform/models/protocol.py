@@ -96,6 +96,21 @@ class Contributing(Protocol):
         """
 
 
+@runtime_checkable
+class Quantiled(Protocol):
+    """What a model of a number may offer besides: values of several levels, of which the median is what it predicts."""
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Rising, between 0 and 1, with .5 among them."""
+
+    def quantiles(self, frame: pl.DataFrame, *, threads: int = 0) -> npt.NDArray[np.float64]:
+        """By row the value of each level, rising, shape (n, levels). `frame` is as for `Model.predict`."""
+
+    def quantiles_of_row(self, row: Mapping[str, Any]) -> list[float]:
+        """The same for one row, to the same bits (S13)."""
+
+
 class Trainer(Protocol):
     """Fits the models of one library, or one of other trainers' models."""
 

@@ -12,6 +12,7 @@ import polars as pl
 
 from ml_platform.models.calibrated import calibrated
 from ml_platform.models.protocol import FitReport, Model, Signature, TrainerVersion, ranked
+from ml_platform.models.quantiles import of_quantiles
 from ml_platform.models.registry import plain_models, trainer_named, trainer_of
 from ml_platform.models.selection import Choice, selected
 from ml_platform.models.training_data import TrainingData
@@ -77,10 +78,34 @@ class ContributingSelectedModel(SelectedModel):
         return whole
 
 
+class QuantiledSelectedModel(SelectedModel):
+    """One whose model answers quantiles."""
+
+    _model: Any  # `selecting` asks whether it is a `Quantiled`
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Those of the model."""
+        levels: tuple[float, ...] = self._model.levels
+        return levels
+
+    def quantiles(self, frame: pl.DataFrame, *, threads: int = 0) -> Array:
+        """See `Quantiled.quantiles`."""
+        values: Array = self._model.quantiles(frame, threads=threads)
+        return values
+
+    def quantiles_of_row(self, row: Mapping[str, Any]) -> list[float]:
+        """The same for one row, to the same bits."""
+        values: list[float] = self._model.quantiles_of_row(row)
+        return values
+
+
 @cache
 def selecting(model: type[Model]) -> type[SelectedModel]:
     """The class of models of that class that see some of their columns."""
     base = ContributingSelectedModel if hasattr(model, "contributions") else SelectedModel
+    if hasattr(model, "quantiles"):
+        base = QuantiledSelectedModel
     described = {"of": model, "format": f"selected-{model.format}"}
     described |= {"libraries": tuple(dict.fromkeys([*model.libraries, "numpy"])), "reproducible": model.reproducible}
     return type(f"Selected{model.__name__}", (base,), described)
@@ -91,9 +116,9 @@ class SelectedTrainer:
 
     @property
     def models(self) -> tuple[type[Model], ...]:
-        """One class for each class of models, calibrated or not."""
+        """One class for each class of models, calibrated or not or of quantiles."""
         plain = list(plain_models())
-        return tuple(selecting(model) for model in [*plain, *map(calibrated, plain)])
+        return tuple(selecting(model) for model in [*plain, *map(calibrated, plain), *map(of_quantiles, plain)])
 
     def libraries(self, declared: "Selected") -> tuple[str, ...]:
         return tuple(dict.fromkeys([*trainer_of(declared.trainer).libraries(declared.trainer), "numpy"]))

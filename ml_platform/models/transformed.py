@@ -17,6 +17,7 @@ import polars as pl
 from ml_platform.errors import ScoringError, TrainingError
 from ml_platform.models.calibrated import calibrated
 from ml_platform.models.protocol import FitReport, Model, Signature, TrainerVersion, ranked
+from ml_platform.models.quantiles import of_quantiles
 from ml_platform.models.registry import plain_models, trainer_named, trainer_of
 from ml_platform.models.selected import selecting
 from ml_platform.models.selection import Choice
@@ -88,10 +89,34 @@ class ContributingTransformedModel(TransformedModel):
         return divided
 
 
+class QuantiledTransformedModel(TransformedModel):
+    """One whose model answers quantiles."""
+
+    _model: Any  # `transformed` asks whether it is a `Quantiled`
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Those of the model."""
+        levels: tuple[float, ...] = self._model.levels
+        return levels
+
+    def quantiles(self, frame: pl.DataFrame, *, threads: int = 0) -> Array:
+        """See `Quantiled.quantiles`."""
+        values: Array = self._model.quantiles(self._chain.apply(frame), threads=threads)
+        return values
+
+    def quantiles_of_row(self, row: Mapping[str, Any]) -> list[float]:
+        """The same for one row, to the same bits."""
+        values: list[float] = self._model.quantiles_of_row(self._chain.apply_row(row))
+        return values
+
+
 @cache
 def transformed(model: type[Model]) -> type[TransformedModel]:
     """The class of transformed models of that class."""
     base = ContributingTransformedModel if hasattr(model, "contributions") else TransformedModel
+    if hasattr(model, "quantiles"):
+        base = QuantiledTransformedModel
     libraries = tuple(dict.fromkeys([*model.libraries, "numpy"]))
     described = {"of": model, "format": f"transformed-{model.format}"}
     described |= {"libraries": libraries, "reproducible": model.reproducible}
@@ -103,9 +128,9 @@ class TransformedTrainer:
 
     @property
     def models(self) -> tuple[type[Model], ...]:
-        """One class for each class of models, calibrated or not, with all columns or some."""
+        """One class for each class of models, calibrated or not or of quantiles, with all columns or some."""
         plain = list(plain_models())
-        whole = [*plain, *map(calibrated, plain)]
+        whole = [*plain, *map(calibrated, plain), *map(of_quantiles, plain)]
         return tuple(transformed(model) for model in [*whole, *map(selecting, whole)])
 
     def libraries(self, declared: "Transformed") -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import polars as pl
 
 from ml_platform.evaluation.metrics import decisions
 from ml_platform.models.predictor import Predictor
+from ml_platform.spec.tasks import MEDIAN
 
 if TYPE_CHECKING:
     from ml_platform.spec.pipeline import ModelPipeline
@@ -36,8 +37,8 @@ def scored(
 ) -> pl.DataFrame:
     """Prediction rows (SCHEMA) for a frame of features, in its order.
 
-    `score` is P(true), P(the class) or the value; `scores` are all classes' for multiclass, else
-    null; `class` is what the metrics count as the decision, null for regression.
+    `score` is P(true), P(the class), the value or the median; `scores` are all classes' for multiclass, those of all
+    levels for a model of quantiles, else null; `class` is what the metrics count as the decision, null for regression.
     """
     at = pipeline.examples.at
     rows = frame.select(
@@ -56,12 +57,20 @@ def answers(frame: pl.DataFrame, predictor: Predictor) -> pl.DataFrame:
 
     Raises ScoringError for a missing column or one of another type.
     """
-    scores = predictor.scores(frame)
-    several = predictor.task == "multiclass"
+    several: npt.NDArray[np.float64] | None = None
+    if predictor.levels:
+        several = predictor.quantiles(frame)
+        scores = several[:, predictor.levels.index(MEDIAN)]
+        shown = scores
+    else:
+        scores = predictor.scores(frame)
+        several = scores if predictor.task == "multiclass" else None
+        shown = scores if several is None else scores.max(axis=1)
+    nothing = pl.repeat(None, len(scores), dtype=SCHEMA["scores"], eager=True)
     return pl.DataFrame(
         {
-            "score": scores.max(axis=1) if several else scores,
-            "scores": scores.tolist() if several else pl.repeat(None, len(scores), dtype=SCHEMA["scores"], eager=True),
+            "score": shown,
+            "scores": nothing if several is None else several.tolist(),
             "class": decided(predictor, scores),
         },
         schema={name: SCHEMA[name] for name in ("score", "scores", "class")},

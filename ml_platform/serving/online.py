@@ -140,6 +140,11 @@ class OnlinePredictor:
         return self._model.classes or ()
 
     @property
+    def levels(self) -> tuple[float, ...]:
+        """The levels of a model of quantiles, in the order of `scores`, else ()."""
+        return self._model.levels
+
+    @property
     def by_polars(self) -> tuple[str, ...]:
         """The derived features that polars computes for each row, which takes far longer than the others."""
         return self._features.by_polars
@@ -168,14 +173,14 @@ class OnlinePredictor:
         features = answered.values
         row = {**{name: example[name] for name in self.definition.row_schema}, **features}
         began = time.perf_counter()
-        answer = self._model.score_row(row)
+        score, scores = self._model.answer_row(row)
         model_seconds = time.perf_counter() - began
-        if not all(map(math.isfinite, answer if isinstance(answer, list) else (answer,))):
-            raise ScoringError(f"The model gave {answer}, which is no score.", remedy="Look at the values of the row.")
+        if not all(map(math.isfinite, scores or (score,))):
+            raise ScoringError(
+                f"The model gave {scores or score}, which is no score.", remedy="Look at the values of the row."
+            )
         statuses = {name: features.pop(name) for name in self.definition.status_columns}
-        scores = answer if isinstance(answer, list) else None
-        score = max(answer) if isinstance(answer, list) else answer
-        (class_name,) = decided(self._model, [answer])
+        (class_name,) = decided(self._model, [scores or score])
         return Prediction(
             self.version,
             score,

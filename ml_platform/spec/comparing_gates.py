@@ -1,9 +1,12 @@
 """Gates that compare a candidate: with the champion, with a linear baseline, with itself on train (S25)."""
 
+import math
+from dataclasses import field
 from typing import Literal
 
 from ml_platform.errors import DeclarationError
 from ml_platform.spec.declared_gate import MetricGate, Severity
+from ml_platform.spec.training import Linear
 from ml_platform.spec.vocabulary import word
 
 
@@ -95,6 +98,46 @@ class NoWorseThanBaseline(MetricGate):
     def phrase(self) -> str:
         """Such as "roc_auc not shown worse than a linear baseline's by more than 0.01"."""
         return f"{self.metric} not shown worse than a linear baseline's by more than {self.tolerance:g}"
+
+
+@word
+class BeatsBaseline(MetricGate):
+    """The candidate is shown to be better than a linear model by more than `margin`: undecided blocks (S65).
+
+    The baseline is fitted on the whole training part and the columns of the candidate, and not kept. It passes when the
+    whole 95 % interval of the difference, by the same jackknife, is above `margin`, and fails otherwise, also where the
+    holdout has too few rows to tell.
+
+    Args:
+        metric: A metric of the task.
+        baseline: The linear model.
+        margin: By how much the candidate has to be shown better, in units of the metric; 0 or more.
+        severity: "warn" for a gate that warns and never stands in the way of a promotion.
+
+    Raises:
+        DeclarationError: For an unknown metric or a margin below 0.
+
+    >>> BeatsBaseline("roc_auc", margin=0.01).phrase
+    "roc_auc shown better than a linear baseline's by more than 0.01"
+    """
+
+    metric: str
+    baseline: Linear = field(default_factory=Linear)
+    margin: float = 0.0
+    severity: Severity = "block"
+
+    why = "A model that is not shown to beat a line does not pay for what it costs to train, serve and explain."
+
+    def __post_init__(self) -> None:
+        self._check_metric()
+        if not 0 <= self.margin < math.inf:
+            raise DeclarationError(self._call, f"margin={self.margin} is no number from 0 on", remedy="Give 0 or more.")
+
+    @property
+    def phrase(self) -> str:
+        """Such as "roc_auc shown better than a linear baseline's by more than 0.01"."""
+        by = f" by more than {self.margin:g}" if self.margin else ""
+        return f"{self.metric} shown better than a linear baseline's{by}"
 
 
 @word

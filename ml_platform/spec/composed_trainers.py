@@ -5,6 +5,7 @@ from typing import Literal
 from ml_platform.errors import DeclarationError
 from ml_platform.spec.declared_trainer import TrainerWord
 from ml_platform.spec.plain_trainers import PlainTrainer
+from ml_platform.spec.quantiles import Quantiles
 from ml_platform.spec.searched_trainers import AnySearched
 from ml_platform.spec.tasks import Task
 from ml_platform.spec.vocabulary import Several, word
@@ -71,4 +72,4 @@ class Calibrated(TrainerWord):
         self.trainer.check(task, where)
 
 
-DeclaredTrainer = PlainTrainer | Choose | Calibrated | AnySearched
+DeclaredTrainer = PlainTrainer | Choose | Calibrated | Quantiles | AnySearched

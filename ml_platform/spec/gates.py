@@ -6,7 +6,7 @@ A gate is named and described here; `ml_platform.evaluation.gates` measures it.
 from collections.abc import Mapping, Sequence
 
 from ml_platform.errors import DeclarationError
-from ml_platform.spec.comparing_gates import NoWorseThanBaseline, NoWorseThanChampion, OverfitGap
+from ml_platform.spec.comparing_gates import BeatsBaseline, NoWorseThanBaseline, NoWorseThanChampion, OverfitGap
 from ml_platform.spec.declared_gate import BoundedGate, DeclaredGate, Severity
 from ml_platform.spec.leak_gates import Leakage, Provenance
 from ml_platform.spec.vocabulary import word
@@ -14,6 +14,7 @@ from ml_platform.spec.vocabulary import word
 __all__ = [
     "AtLeast",
     "AtMost",
+    "BeatsBaseline",
     "Gate",
     "Latency",
     "Leakage",
@@ -207,7 +208,7 @@ class Parity(DeclaredGate):
         return f"{self.examples} examples replayed through the online store give the same bits"
 
 
-_OnMetric = AtLeast | AtMost | NoWorseThanChampion | NoWorseThanBaseline | OverfitGap
+_OnMetric = AtLeast | AtMost | NoWorseThanChampion | NoWorseThanBaseline | BeatsBaseline | OverfitGap
 Gate = _OnMetric | Latency | Size | Leakage | Provenance | Reproduction | Parity
 _ALWAYS_JUDGED = (Leakage, Provenance, Parity, Reproduction)
 

@@ -6,6 +6,7 @@ TRAINERS = {
     **PLAIN,
     "Choose": "choose",
     "Calibrated": "calibrated",
+    "Quantiles": "quantiles",
     **SEARCHED,
     "Selected": "selected",
     "Transformed": "transformed",

@@ -7,6 +7,7 @@ from typing import Any
 from ml_platform.evaluation.candidate import Evidence
 from ml_platform.evaluation.gates.registry import evidence_for
 from ml_platform.evaluation.metrics import scorecard
+from ml_platform.evaluation.quantiles import quantile_scorecard
 from ml_platform.evaluation.stored import bounds
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.lake.recipes import Read, Recipe, recipe
@@ -97,8 +98,10 @@ def _trained(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Aut
     if Evidence.REPRODUCTION in evidence_for(pipeline.all_gates):
         begin_to_train_again(ws.blobs, stored.digest, fitted.digest)  # while the holdout is scored here
     holdout = part(ws.blobs.path(stored.digest), "holdout", [*pipeline.model_columns, "_label"])
-    scores = Predictor(fitted.bundle, threads=ws.settings.threads).scores(holdout)
-    metrics = scorecard(pipeline.task, holdout["_label"], scores, fitted.bundle.classes)
+    predictor = Predictor(fitted.bundle, threads=ws.settings.threads)
+    metrics = scorecard(pipeline.task, holdout["_label"], predictor.scores(holdout), fitted.bundle.classes)
+    if predictor.levels:
+        metrics |= quantile_scorecard(holdout["_label"].to_numpy(), predictor.quantiles(holdout), predictor.levels)
     return Training(
         pipeline=pipeline.name,
         content_key=author.content_key,

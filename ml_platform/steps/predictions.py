@@ -39,7 +39,7 @@ _MEANING = {
     "key": "the example's key as text; JSON where it has several columns",
     "at": "the prediction time",
     "score": "probability of a true label, probability of the class, or the predicted value",
-    "scores": "probabilities of all classes, in the order of the bundle; null unless there are several",
+    "scores": "probabilities of all classes, in the order of the bundle, or values of all levels; else null",
     "class": "the predicted class",
     "version": "the version that scored it",
     "role": "champion or challenger",

@@ -21,6 +21,7 @@ from ml_platform.models.protocol import Model
 from ml_platform.models.registry import model_of_format, trainer_of, trainers
 from ml_platform.spec.canonical import libraries
 from ml_platform.spec.composed_trainers import Calibrated, Choose, DeclaredTrainer
+from ml_platform.spec.quantiles import Quantiles
 from ml_platform.spec.scikit_learn import ScikitLearn
 from ml_platform.spec.searched_trainers import Grid, Tuned
 from ml_platform.spec.tasks import Task
@@ -53,6 +54,16 @@ CASES: dict[str, Words] = {
         "binary": Transformed(LightGBM(rounds=20), [Imputed(["km", "rush"]), TargetEncoded("city"), Scaled("city")]),
         "multiclass": Transformed(Linear(), [Log("km"), TargetEncoded(["city", "riders"]), OneHot("rush")]),
         "regression": Transformed(Linear(), [OneHot("city"), Reduced(["riders", "rush"]), Imputed("km", by="mean")]),
+    },
+    "neural network": {
+        "binary": ScikitLearn("sklearn.neural_network.MLPClassifier", early_stopping=True, learning_rate_init=0.02),
+        "multiclass": ScikitLearn("sklearn.neural_network.MLPClassifier", early_stopping=True, learning_rate_init=0.02),
+        "regression": ScikitLearn("sklearn.neural_network.MLPRegressor", early_stopping=True, learning_rate_init=0.02),
+    },
+    "quantiles": {
+        "binary": Calibrated(Linear()),
+        "multiclass": ScikitLearn("sklearn.linear_model.LogisticRegression"),
+        "regression": Quantiles(LightGBM(rounds=30), levels=[0.1, 0.5, 0.9]),
     },
 }
 _LATER = """

@@ -11,6 +11,7 @@ from ml_platform.spec.declared_gate import DeclaredGate
 from ml_platform.spec.gates import (
     AtLeast,
     AtMost,
+    BeatsBaseline,
     Gate,
     Latency,
     Leakage,
@@ -60,6 +61,13 @@ GATES: list[tuple[Gate, str, str, str, str]] = [
         "roc_auc_no_worse_than_baseline",
         "roc_auc not shown worse than a linear baseline's by more than 0.01",
         "A linear model of the same columns costs little to train, serve and explain; a model has to be worth more.",
+    ),
+    (
+        BeatsBaseline("roc_auc", margin=0.01),
+        "124f9e1c267ce6528f9f486a388e0d221a5067983bf5e8a1a8c33883e36c4265",
+        "roc_auc_beats_baseline",
+        "roc_auc shown better than a linear baseline's by more than 0.01",
+        "A model that is not shown to beat a line does not pay for what it costs to train, serve and explain.",
     ),
     (
         OverfitGap("roc_auc", at_most=0.1),

@@ -43,13 +43,42 @@ class Comparison:
         On 239 rows of the holdout, roc_auc is 0.02 worse than that of orders@3
         (95 % interval: 0.05 worse to 0.01 better); up to 0.01 worse is allowed.
         """
+        return f"{self.differs(metric, rival)}; {f'up to {tolerance:g}' if tolerance else 'nothing'} worse is allowed."
+
+    def differs(self, metric: str, rival: str) -> str:
+        """What was measured, and on what, without a full stop. Only for a difference that has an interval."""
         value, low, high = self.difference.value, self.difference.low, self.difference.high
         assert value is not None and low is not None and high is not None  # the caller looked
         differs = f"{_sided(value)} than {rival}" if value else f"equal to {rival}"
         return (
-            f"On {counted(self.rows, 'row')} of the holdout, {metric} is {differs} (95 % interval: {_sided(low)} to "
-            f"{_sided(high)}); {f'up to {tolerance:g}' if tolerance else 'nothing'} worse is allowed."
+            f"On {counted(self.rows, 'row')} of the holdout, {metric} is {differs} "
+            f"(95 % interval: {_sided(low)} to {_sided(high)})"
         )
+
+    def beats(self, margin: float) -> str:
+        """Whether the interval shows more than `margin` in favour, as a sentence.
+
+        >>> Comparison(Interval(0.02, 0.01, 0.03, 0.005), 900).beats(0.0)
+        'The whole interval is on the better side: the gate passes.'
+        >>> print(Comparison(Interval(0.02, -0.01, 0.05, 0.015), 900).beats(0.0))  # doctest: +NORMALIZE_WHITESPACE
+        The interval does not show it better, because 900 rows detect only differences from 0.042 on (80 % power): the
+        gate fails.
+        """
+        assert self.difference.low is not None and self.difference.high is not None  # the caller looked
+        wanted = f"better by more than {margin:g}" if margin else "better"
+        if self.difference.low > margin:
+            where = f"above {margin:g} better" if margin else "on the better side"
+            return f"The whole interval is {where}: the gate passes."
+        if self.difference.high <= margin:
+            return f"The whole interval shows that it is not {wanted}: the gate fails."
+        return f"The interval does not show it {wanted}{self._because}: the gate fails."
+
+    @property
+    def _because(self) -> str:
+        if self.detectable is None:
+            return ""
+        detect = "row detects" if self.rows == 1 else "rows detect"
+        return f", because {self.rows:,} {detect} only differences from {self.detectable:.2g} on (80 % power)"
 
     def follows(self, tolerance: float, *, passed: bool, settled: str) -> str:
         """What follows from the interval, as a sentence. `settled`: why so where the interval leaves it open.
@@ -65,11 +94,7 @@ class Comparison:
         if conclusion != "undecided":
             where = "within" if conclusion == "shown no worse" else "beyond"
             return f"The whole interval is {where} what is allowed: {outcome}."
-        because = ""
-        if self.detectable is not None:
-            detect = "row detects" if self.rows == 1 else "rows detect"
-            because = f", because {self.rows:,} {detect} only differences from {self.detectable:.2g} on (80 % power)"
-        return f"The interval leaves open whether it is worse than allowed{because}; {settled}: {outcome}."
+        return f"The interval leaves open whether it is worse than allowed{self._because}; {settled}: {outcome}."
 
 
 def _sided(difference: float) -> str:

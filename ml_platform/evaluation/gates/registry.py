@@ -5,6 +5,7 @@ from typing import Any
 
 from ml_platform.evaluation.candidate import Evidence
 from ml_platform.evaluation.gates import (
+    beats_baseline,
     bounds,
     latency,
     leakage,
@@ -20,6 +21,7 @@ from ml_platform.evaluation.gates.evaluator import Evaluator, Turn
 from ml_platform.spec.gates import Gate
 
 _EVALUATORS: tuple[Evaluator[Any], ...] = (
+    beats_baseline.BEATS_BASELINE,
     bounds.AT_LEAST,
     bounds.AT_MOST,
     latency.LATENCY,

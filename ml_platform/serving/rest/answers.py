@@ -20,8 +20,8 @@ class Score(Answer):
     key: Annotated[str, Field(description="the example's key; a JSON object where it has several columns")]
     at: Annotated[_Moment | None, Field(description="its prediction time; null for a pipeline without one")]
     version: Annotated[int, Field(description="the version that answered")]
-    score: Annotated[float, Field(description="probability of true or of the class, or the predicted value")]
-    scores: Annotated[list[float] | None, Field(description="of all classes, if there are several")]
+    score: Annotated[float, Field(description="probability of true or of the class, the predicted value or the median")]
+    scores: Annotated[list[float] | None, Field(description="of all classes, or the values of all levels, if several")]
     class_name: Annotated[str | None, Field(alias="class", description="the decision; null for regression")]
 
 

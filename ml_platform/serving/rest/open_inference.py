@@ -72,7 +72,7 @@ def metadata(predictor: OnlinePredictor, name: str) -> dict[str, Any]:
         for column, dtype in predictor.definition.row_schema.items()
     ]
     outputs = [
-        {"name": output, "datatype": kind, "shape": [-1, len(predictor.classes)] if output == "scores" else [-1]}
+        {"name": output, "datatype": kind, "shape": [-1, _width(predictor)] if output == "scores" else [-1]}
         for output, kind in _outputs(predictor).items()
     ]
     described = {"name": name, "versions": [str(predictor.version)], "platform": "ml_platform"}
@@ -131,7 +131,7 @@ def response(
         values = [answer[output] for answer in answers]
         shape = [len(values)]
         if output == "scores":
-            shape.append(len(predictor.classes))
+            shape.append(_width(predictor))
             values = [score for scores in values for score in scores]
         outputs.append({"name": output, "datatype": kind, "shape": shape, "data": values})
     echoed = {"id": request.id} if request.id is not None else {}
@@ -142,9 +142,14 @@ def response(
 
 def _outputs(predictor: OnlinePredictor) -> dict[str, str]:
     """Name → datatype of what a model answers."""
-    several = {"scores": "FP64"} if predictor.task == "multiclass" else {}
+    several = {"scores": "FP64"} if _width(predictor) else {}
     decided = {"class": "BYTES"} if predictor.task != "regression" else {}
     return {"score": "FP64", **several, **decided, "id": "BYTES", "key": "BYTES", "version": "INT64"}
+
+
+def _width(predictor: OnlinePredictor) -> int:
+    """How many `scores` an answer has: of classes or of levels; 0 where it has a score alone."""
+    return len(predictor.classes) if predictor.task == "multiclass" else len(predictor.levels)
 
 
 def _values(tensor: Tensor) -> list[Any]:
