@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from ml_platform.features.definition import FeatureDefinition
+from ml_platform.lake.connection import Lake
 from ml_platform.lake.pruning import rows_of
 from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author, write
@@ -115,8 +116,8 @@ class DriftStep(Step):
             return _written(ws, author, pipeline, [row], DriftResult(), display, checks)
         with judged(ws, pipeline, partition, version) as subject:
             columns = list(compared(*populations(ws, subject), _names(pipeline, subject.bundle)))
-            columns = _without_texts(columns, subject.bundle)
-            columns = _without_calendar(ws, subject, columns)
+            columns = without_texts(columns, subject.bundle)
+            columns = without_calendar(ws.lake, subject.train, subject.current, subject.definition, columns)
             scores = list(_scores(ws, pipeline, partition, subject))
         weights = subject.bundle.fitted.importance()
         figure = weighted(columns, weights)
@@ -151,18 +152,23 @@ def scored_by(ws: Workspace, pipeline: ModelPipeline, partition: str) -> int | N
     return champion if champion in scored else scored[-1] if scored else None
 
 
-def _without_calendar(ws: Workspace, subject: Judged, columns: list[ColumnDrift]) -> list[ColumnDrift]:
-    """The columns, those that tell the time marked as such. Only those that drifted are looked at."""
-    at, by_name = subject.definition.at, {one.name: one for one in columns}
+def without_calendar(
+    lake: Lake, train: str, current: str, definition: FeatureDefinition, columns: list[ColumnDrift]
+) -> list[ColumnDrift]:
+    """The columns, those that tell the time marked as such. Only those that drifted are looked at.
+
+    `train` and `current` are the relations that were compared, in SQL.
+    """
+    at, by_name = definition.at, {one.name: one for one in columns}
     drifted = [name for name, one in by_name.items() if (one.psi or 0.0) >= _NOTABLE]
     if at is None or not drifted:
         return columns
-    reference, current = (slices(ws.lake, side, at, drifted) for side in (subject.train, subject.current))
-    calendar = calendar_columns(reference, current, _of_time_alone(subject.definition))
+    before, now = (slices(lake, side, at, drifted) for side in (train, current))
+    calendar = calendar_columns(before, now, _of_time_alone(definition))
     return [replace(one, status=CALENDAR) if one.name in calendar else one for one in columns]
 
 
-def _without_texts(columns: list[ColumnDrift], bundle: Bundle) -> list[ColumnDrift]:
+def without_texts(columns: list[ColumnDrift], bundle: Bundle) -> list[ColumnDrift]:
     """The columns; of texts that the model reads by their n-grams only the nulls are judged: each may be another."""
     words = [word for word in bundle.training.get("transforms", ()) if word["kind"] == "Hashed"]
     texts = {name for word in words for name in word["columns"]}
