@@ -15,13 +15,13 @@ from ml_platform.settings import Settings
 from ml_platform.spec.partitions import Partitions
 from ml_platform.state import database
 
-SCHEMA_VERSION = 1  # of the document; raised when a key changes its meaning or goes
+PLAN_SCHEMA = 1  # of the document; raised when a key changes its meaning or goes
 
 
 def document(forecast: Forecast) -> dict[str, Any]:
     """The document of a plan, of stable keys (docs/cli.md)."""
     return {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": PLAN_SCHEMA,
         "pipeline": forecast.pipeline,
         "has_work": forecast.has_work,
         "runs": [_run(run) for run in forecast.runs],

@@ -16,7 +16,7 @@ from ml_platform.views.status import months, version_facts
 RunOutcome = Literal[
     "nothing_to_do", "no_training", "promoted", "refused", "blocked", "waiting", "failed", "interrupted"
 ]
-SCHEMA_VERSION = 1  # of the document; raised when a key changes its meaning or goes
+RUN_SCHEMA = 1  # of the document; raised when a key changes its meaning or goes
 _OF_CHAMPION: dict[str, RunOutcome] = {
     "promoted": "promoted",
     "kept": "refused",
@@ -76,7 +76,7 @@ def document(ws: Workspace, pipeline: ModelPipeline, result: RunResult, ended: E
     with ws.reading():
         serving = promotions.champion_at(ws.state, pipeline.name)
         return {
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": RUN_SCHEMA,
             "pipeline": pipeline.name,
             "outcome": result.outcome,
             "exit_code": exit_code,
