@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 from ml_platform.errors import DeclarationError
 from ml_platform.spec.declared_trainer import TrainerWord
@@ -73,7 +74,7 @@ class Quantiles(TrainerWord):
         """The trainer of one level."""
         declared = self.trainer
         if isinstance(declared, ScikitLearn):
-            arguments = {
+            arguments: dict[str, Any] = {
                 name: level if value is None else value for name, value in _ESTIMATORS[declared.estimator].items()
             }
             return ScikitLearn(declared.estimator, seed=declared.seed, **declared.parameters, **arguments)
