@@ -37,6 +37,12 @@ def tell_alerts(
         context.log.error(f"No alert could be raised: {error}")
 
 
+def warning(context: StepContext) -> Callable[[str], None]:
+    """What shows a sentence that is no alert on the run's terminal, as a line like theirs, or in its log."""
+    listener = progress.alarm()
+    return context.log.warning if listener is None else lambda text: listener(f"warn: {text}")
+
+
 def alert_sensor(pipelines: Iterable[ModelPipeline]) -> dg.SensorDefinition:
     """Checks whether expected data arrived, retries alerts that could not be delivered, and has the service compared.
 

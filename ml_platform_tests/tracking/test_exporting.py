@@ -1,10 +1,14 @@
 """Runs on a real MLflow server: all of a run, nothing twice, whatever breaks, and the run itself unharmed (S46)."""
 
 import json
+import os
+import shutil
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -188,6 +192,44 @@ def test_whichever_request_fails_the_next_export_sends_what_is_missing_once(
             assert steps == Counter(range(len(ours.curves["ROC"]))), failing
         named = mlflow.ask(f"model-versions/search?filter=name%3D'{NAME}'").get("model_versions", [])
         assert len({one["run_id"] for one in named}) == len(named), "one version of the registry for each run"
+
+
+@pytest.mark.slow
+def test_a_pipelines_own_run_goes_on_without_the_server_and_a_command_sends_what_is_missing(
+    january: Path, tmp_path: Path, mlflow: MlflowServer
+) -> None:
+    wipe(mlflow)
+    shutil.copytree(january, tmp_path / "data")
+    (tmp_path / "town.py").write_text("from ml_platform_tests import scenario\ntown = scenario.trips()\n")
+    (tmp_path / "home").mkdir()
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "ML_PLATFORM_"))},
+        "PYTHONPATH": f"{Path(__file__).parents[2]}{os.pathsep}{tmp_path}",
+        "DAGSTER_HOME": str(tmp_path / "home"),
+        "ML_PLATFORM_DATA": str(tmp_path / "data"),
+        "ML_PLATFORM_PIPELINES": '["town:town"]',
+    }
+
+    def command(address: str, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "ml_platform.cli.main", *words],
+            env={**environment, "MLFLOW_TRACKING_URI": address},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    with connection_to(lambda path, body: (200, {}, b"{}")) as gone:
+        pass
+    ran = command(gone.address, "run", NAME)
+    assert ran.returncode == 0, ran.stderr
+    assert f"Not exported to {gone.address}: {NAME}@2, {NAME}@1." in ran.stderr
+    sent_now = command(mlflow.address, "runs", "export", "--json")
+    assert sent_now.returncode == 0, sent_now.stderr
+    report = json.loads(sent_now.stdout)
+    assert report["complete"] and set(report["sent"]) == set(by_run(mlflow)) == {f"{NAME}@1", f"{NAME}@2"}
+    assert command(gone.address, "runs", "export").returncode == 1
 
 
 def fails_at(number: int, kind: str) -> Callable[[int], str | None]:

@@ -4,7 +4,7 @@ import dagster as dg
 
 from ml_platform.lake.disk_faults import exhaustion_explained
 from ml_platform.orchestration import columns
-from ml_platform.orchestration.alerting import tell_alerts
+from ml_platform.orchestration.alerting import tell_alerts, warning
 from ml_platform.orchestration.checks import check_specs
 from ml_platform.orchestration.events import Metadata, StepContext, materialized
 from ml_platform.orchestration.jobs import pool_of
@@ -13,7 +13,7 @@ from ml_platform.orchestration.partitions import partition_of, partitions_of
 from ml_platform.orchestration.prose import step_description
 from ml_platform.orchestration.resources import WorkspaceResource
 from ml_platform.orchestration.workspaces import settings_of
-from ml_platform.runtime.progress import alarm, announce, stages_heard
+from ml_platform.runtime.progress import announce, stages_heard
 from ml_platform.runtime.step import Step
 from ml_platform.secret_free_errors import secret_free_errors
 from ml_platform.spec.pipeline import ModelPipeline
@@ -72,5 +72,5 @@ def step_result(
         context.log.info(f"{'/'.join(key)} {partition}: {outcome.status}, {outcome.rows} rows")
         tell_alerts(context, ws, key, partition, outcome, step.alerts)
         if step.name == ChampionStep.name:  # the last of a training
-            export_behind(ws.state, ws.blobs, pipeline.name, alarm() or context.log.warning)
+            export_behind(ws.state, ws.blobs, pipeline.name, warning(context))
     return materialized(key, partition, outcome, ws.blobs, about)
