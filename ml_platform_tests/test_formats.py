@@ -23,11 +23,13 @@ _NUMBER = re.compile(r"^(_?(?:[A-Z]+_)*(?:VERSION|FORMAT)) = (\d+)", re.MULTILIN
 # By format of the lake. After a release raise `lake_format.FORMAT` with any change here, and add what is then.
 NUMBERS = {
     1: {
+        "experiments/backtesting.CODE_VERSION": 1,
         "experiments/judging.CODE_VERSION": 1,
         "features/definition._FORMAT": 1,
         "lake/backup_lists.FORMAT": 1,
         "lake/lake_format.FORMAT": 1,
         "models/bundle.FORMAT": 2,
+        "models/searched.AUTOML_CODE_VERSION": 1,
         "models/searched.CODE_VERSION": 1,
         "quality/profile.PROFILE_VERSION": 2,
         "sources/scan.READER_VERSION": 1,
