@@ -19,6 +19,7 @@ from ml_platform.models.bundle import load
 from ml_platform.models.predictor import Predictor
 from ml_platform.models.protocol import Model
 from ml_platform.models.registry import model_of_format, trainer_of, trainers
+from ml_platform.spec.automl import AutoML
 from ml_platform.spec.canonical import libraries
 from ml_platform.spec.composed_trainers import Calibrated, Choose, DeclaredTrainer
 from ml_platform.spec.quantiles import Quantiles
@@ -106,7 +107,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def test_every_word_of_a_trainer_is_among_these(word: Words) -> None:
     words = {type(each) for words in CASES.values() for each in words.values()}
-    searched = {Tuned, Grid}  # they fit nothing by themselves
+    searched = {Tuned, Grid, AutoML}  # they fit nothing by themselves
     assert words == {*get_args(DeclaredTrainer), Transformed} - searched
 
 

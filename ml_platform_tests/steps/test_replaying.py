@@ -49,8 +49,8 @@ def test_another_value_or_score_than_in_the_batch_is_counted_once_an_example_and
     damaged = holdout.with_columns(pl.lit(None, holdout.schema[column]).alias(column))
     outcome = replayed(trips.ws, version, damaged, 20)
     assert 0 < outcome.differing <= 20 and f"{column} of " in outcome.detail
-    row = Predictor.score_row
-    with patch.object(Predictor, "score_row", lambda self, values: row(self, values) / 2):
+    answer = Predictor.answer_row
+    with patch.object(Predictor, "answer_row", lambda self, values: (answer(self, values)[0] / 2, None)):
         outcome = replayed(trips.ws, version, holdout, 20)
     assert outcome.differing == 20 and "online" in outcome.detail and "answered one at a time from" in outcome.detail
 
