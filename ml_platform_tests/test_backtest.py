@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ml_platform.errors import UnfitArgument
 from ml_platform.retraining.backtest.comparing import compared
 from ml_platform.retraining.backtest.matrix import Cell, Matrix, TrainingRow
-from ml_platform.retraining.backtest.policies import ALL, BacktestError, check_names, oracle, path_of
+from ml_platform.retraining.backtest.policies import ALL, check_names, oracle, path_of
 from ml_platform.spec.training import Retrain
 from ml_platform_tests.examples import tries
 
@@ -85,5 +86,5 @@ def test_few_partitions_get_no_recommendation() -> None:
 
 def test_policies_that_cannot_be_replayed_are_refused() -> None:
     for names, problem in (["estimated"], "no estimator"), (["weekly"], "no policy"), (["never", "never"], "twice"):
-        with pytest.raises(BacktestError, match=problem):
+        with pytest.raises(UnfitArgument, match=problem):
             check_names(names)

@@ -106,7 +106,8 @@ def _rows_in(path: Path, examples: pl.DataFrame, keys: Collection[str]) -> int:
 def rewrite_sets(ws: Workspace, pipeline: ModelPipeline, examples: pl.DataFrame, at: str) -> int:
     """Take the examples out of the pipeline's training sets and what experiments keep of it; how many rows."""
     keys, gone = list(pipeline.examples.keys), 0
-    kept = {digest for (digest,) in ws.state.rows(select(experiment_outputs.c.digest))}
+    outputs = select(experiment_outputs.c.digest).where(experiment_outputs.c.digest != "")  # a backtest's have no blob
+    kept = {digest for (digest,) in ws.state.rows(outputs)}
     for digest in sorted({*training_sets(ws, pipeline.name), *kept}):
         path = ws.blobs.path(digest)
         rows = _rows_in(path, examples, keys)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from ml_platform.erasure.errors import ErasureRefused
+from ml_platform.errors import did_you_mean
 from ml_platform.naming import listed
 from ml_platform.spec.examples import Label
 from ml_platform.spec.features.word import join_keys
@@ -28,12 +29,18 @@ def entity_of(table: Table, keys: Sequence[str]) -> Entity:
     """What `--key` says: `COLUMN=VALUE`, or the value alone where the table's key is one column.
 
     Several columns together name one entity; several values of one column name several. What stands before the first
-    `=` is a column only where the table has one of that name. Raises ErasureRefused for anything else.
+    `=` is a column only where the table has one of that name; a word that could be one, and is none, is refused: it is a
+    slip, and the answer that there is nothing to forget would be wrong. Raises ErasureRefused for anything else.
     """
     by_column: dict[str, list[str]] = {}
     for text in keys:
         name, equals, value = text.partition("=")
         if not equals or name not in table.columns:
+            if equals and name.isidentifier():
+                raise ErasureRefused(
+                    f"{table.name} has no column {name!r}. {did_you_mean(name, table.columns)}".rstrip(),
+                    remedy=f"Columns: {', '.join(table.columns)}. A value with a = in it is written --key COLUMN=VALUE.",
+                )
             name, value = _only_key(table, text), text
         by_column.setdefault(name, []).append(value)
     if not by_column:

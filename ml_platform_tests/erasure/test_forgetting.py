@@ -16,7 +16,7 @@ from ml_platform.lake import data_files
 from ml_platform.lake.work_marks import marked
 from ml_platform.serving.opening_store import open_store
 from ml_platform.spec.declarations import Broken, Declarations
-from ml_platform.state import alerts, erasures, versions
+from ml_platform.state import alerts, erasures, experiments, versions
 from ml_platform.state.database import State
 from ml_platform.training.reproduction import reproduce
 from ml_platform.views.health import examine
@@ -73,6 +73,11 @@ def contents(world: World) -> dict[str, list[tuple[object, ...]]]:
     return {name: [row for row in of_table if MARK not in repr(row)] for name, of_table in rows.items()}
 
 
+def test_a_slip_in_the_name_of_a_column_is_refused_and_is_not_nothing_to_forget() -> None:
+    with pytest.raises(ErasureRefused, match=r"no column 'custmer'\. Did you mean 'customer'"):
+        entity_of(CUSTOMERS, ["custmer=c007"])
+
+
 def test_no_byte_of_a_customer_is_left_and_all_that_is_of_others_stays(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +86,7 @@ def test_no_byte_of_a_customer_is_left_and_all_that_is_of_others_stays(
     with closing(opened(data)) as world:
         before, keys = contents(world), world.keys()
         churn_world.table_of_others(world)
+        experiments.keep_output(world.ws.state, "a figure of a backtest", "", {"value": 0.5})  # it has no blob
     assert len(holding(data)) > 15, "the customer is everywhere"
     report = forgotten(data, why="a request of 3 May")
     assert report.done and report.versions == ("churn@1", "churn@2")

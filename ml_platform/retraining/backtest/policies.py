@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ml_platform.errors import PlatformError
+from ml_platform.errors import UnfitArgument, did_you_mean
 from ml_platform.retraining.backtest.matrix import Matrix
 from ml_platform.retraining.policy import Evidence, Performance, decide
 from ml_platform.spec.training import Retrain
@@ -15,10 +15,6 @@ _SLACK = 0.005  # loss within which the CUSUM does not grow
 Rule = Callable[[Matrix, int, int], bool]  # (matrix, trained after, now) → whether to train now
 
 
-class BacktestError(PlatformError):
-    """A backtest that cannot take place."""
-
-
 @dataclass(frozen=True)
 class Path:
     """What a policy did: for each judged partition the training that served it, and all its trainings, by position."""
@@ -28,14 +24,15 @@ class Path:
 
 
 def check_names(names: list[str]) -> None:
-    """Raise BacktestError for a policy that does not exist, is not built, or is asked for twice."""
+    """Raise UnfitArgument for a policy that does not exist, is not built, or is asked for twice."""
     for name in names:
         if name in _NOT_BUILT:
-            raise BacktestError(f"The policy {name!r} cannot be replayed: {_NOT_BUILT[name]}.", remedy="Leave it out.")
+            raise UnfitArgument(f"The policy {name!r} cannot be replayed: {_NOT_BUILT[name]}.", remedy="Leave it out.")
         if name not in ALL:
-            raise BacktestError(f"There is no policy {name!r}.", remedy=f"Policies: {', '.join(ALL)}.")
+            offered = f"There is no policy {name!r}. {did_you_mean(name, ALL)}".rstrip()
+            raise UnfitArgument(offered, remedy=f"Policies: {', '.join(ALL)}.")
         if names.count(name) > 1:
-            raise BacktestError(f"The policy {name!r} is given twice.", remedy="Name each once.")
+            raise UnfitArgument(f"The policy {name!r} is given twice.", remedy="Name each once.")
 
 
 def path_of(name: str, matrix: Matrix, declared: Retrain, drift: float, price: float) -> Path:
