@@ -29,8 +29,8 @@ def entity_of(table: Table, keys: Sequence[str]) -> Entity:
     """What `--key` says: `COLUMN=VALUE`, or the value alone where the table's key is one column.
 
     Several columns together name one entity; several values of one column name several. What stands before the first
-    `=` is a column only where the table has one of that name; a word that could be one, and is none, is refused: it is a
-    slip, and the answer that there is nothing to forget would be wrong. Raises ErasureRefused for anything else.
+    `=` is a column only where the table has one of that name. A word that could be one, and is none, is refused: it is
+    a slip, and the answer that there is nothing to forget would be wrong. Raises ErasureRefused for anything else.
     """
     by_column: dict[str, list[str]] = {}
     for text in keys:
@@ -39,7 +39,7 @@ def entity_of(table: Table, keys: Sequence[str]) -> Entity:
             if equals and name.isidentifier():
                 raise ErasureRefused(
                     f"{table.name} has no column {name!r}. {did_you_mean(name, table.columns)}".rstrip(),
-                    remedy=f"Columns: {', '.join(table.columns)}. A value with a = in it is written --key COLUMN=VALUE.",
+                    remedy=f"Columns: {', '.join(table.columns)}. A value that has a = is written --key COLUMN=VALUE.",
                 )
             name, value = _only_key(table, text), text
         by_column.setdefault(name, []).append(value)
