@@ -1,9 +1,11 @@
 """Forgetting an entity: who may, when, and until the last byte is gone. A killed erasure is finished by `resume`."""
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from ml_platform.erasure import dagster_home, purge, served
 from ml_platform.erasure import plan as plans
@@ -87,7 +89,24 @@ def forget(
 
 
 def resume(settings: Settings, declared: Declarations, *, say: Say = lambda _: None) -> Report:
-    """Finish the erasure that is under way. Raises ErasureRefused where there is none."""
+    """Finish the erasure that is under way.
+
+    Raises ErasureRefused where there is none, while runs are at work, and while another process is at it.
+    """
+    path = settings.lake / "locks" / "erasure.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(FileLock(path, timeout=0))
+        except Timeout:
+            raise ErasureRefused(
+                "Another process is forgetting these rows.",
+                remedy="Wait for it. If it ends before it is done, `ml-platform forget --resume` finishes it.",
+            ) from None
+        return _resumed(settings, declared, say)
+
+
+def _resumed(settings: Settings, declared: Declarations, say: Say) -> Report:
     if not is_unfinished(settings):
         raise ErasureRefused(
             "No erasure is under way.", remedy="Say which rows: `ml-platform forget TABLE --key VALUE`."

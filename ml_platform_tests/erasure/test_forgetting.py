@@ -8,8 +8,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from filelock import FileLock
 
-from ml_platform.erasure import Report, entity_of, forget, forget_again
+from ml_platform.erasure import Report, entity_of, forget, forget_again, resume
 from ml_platform.erasure.errors import ErasureRefused
 from ml_platform.errors import LakeError, TrainingError
 from ml_platform.lake import data_files
@@ -268,3 +269,10 @@ def test_an_entity_is_named_by_any_column_and_its_joins() -> None:
             entity_of(CUSTOMERS, keys)
     with pytest.raises(ErasureRefused, match=r"is no value of logins\.login"):
         entity_of(pipeline.table("logins"), ["1.5"])
+
+
+def test_two_processes_do_not_forget_at_once(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    (settings.lake / "locks").mkdir(parents=True)
+    with FileLock(settings.lake / "locks" / "erasure.lock"), pytest.raises(ErasureRefused, match="Another process"):
+        resume(settings, declared())
