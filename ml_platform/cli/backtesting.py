@@ -22,7 +22,7 @@ def backtest(
         str, typer.Option(metavar="A,B,…", help="Policies to compare.")
     ] = "declared,never,monthly,quarterly,drift,realised,cusum,oracle",
     price: Annotated[
-        float, typer.Option(min=0, help="Price of a training, in units of the metric on one partition.")
+        float, typer.Option(min=0, max=1e9, help="Price of a training, in units of the metric on one partition.")
     ] = 0.0,
     through: Annotated[str | None, typer.Option(metavar="PARTITION", help="The last partition to replay.")] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with the plot.")] = None,

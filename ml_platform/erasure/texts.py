@@ -16,6 +16,7 @@ _SHORTEST_KEY = 3  # characters; a shorter key stands in too many texts by chanc
 _SHORTEST_KEY_NUMBER = 5
 _SHORTEST_VALUE = 4
 _SHORTEST_NUMBER = 7
+_BEGINNING = 64  # characters of a value that texts are searched for first: the search takes the square of repetitions
 _NUMBER = re.compile(r"[-+\d.,eE:]+")
 
 
@@ -35,6 +36,7 @@ class Markers:
 
     def __init__(self, values: Collection[str]) -> None:
         self._spellings = sorted({one for value in values for one in _spellings(value)}, key=len, reverse=True)
+        self._beginnings = sorted({spelling[:_BEGINNING] for spelling in self._spellings})
 
     def __bool__(self) -> bool:
         return bool(self._spellings)
@@ -43,7 +45,7 @@ class Markers:
         """The positions of the texts that hold one of the values."""
         if not self._spellings or not texts:
             return []
-        holds = pl.Series(texts, dtype=pl.String).str.contains_any(self._spellings)
+        holds = pl.Series(texts, dtype=pl.String).str.contains_any(self._beginnings)
         return [position for position in holds.fill_null(False).arg_true() if self.are_in(texts[position] or "")]
 
     def are_in(self, text: str) -> bool:

@@ -18,6 +18,7 @@ import stat
 import struct
 import sys
 import zipfile
+import zlib
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,16 @@ MANIFEST = "manifest.json"
 LAYOUT = 1
 _CHUNK = 1 << 20
 _LARGEST_TEXT = 256 << 20  # bytes of a manifest or record that is read into memory
+
+
+try:
+    from lzma import LZMAError
+except ImportError:  # a Python that was built without it
+    LZMAError = zlib.error  # type: ignore[assignment, misc]  # nothing raises the real one then
+
+# What a damaged member raises. A wrong text or number is a ValueError, deep nesting a RuntimeError.
+_BROKEN = (OSError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, RuntimeError, ValueError, OverflowError)
+_END_RECORD = 22  # bytes of the end of a zip file without a comment
 
 
 class Unreadable(Exception):
@@ -51,9 +62,11 @@ class _Zip(_Members):
     """The members of a zip file."""
 
     def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise Unreadable(f"{path}: no plain file")
         try:
             self.archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
+        except _BROKEN as error:
             raise Unreadable(f"{path}: {error}") from None
         self.infos = self.archive.infolist()
         self.path = path
@@ -83,8 +96,12 @@ class _Zip(_Members):
                     return
                 name, extra = struct.unpack("<HH", header[26:30])
                 at = info.header_offset + 30 + name + extra + info.compress_size
+            file.seek(max(0, self.path.stat().st_size - _END_RECORD))
+            ends = file.read(4) == b"PK\x05\x06"
         if at != self.archive.start_dir:
             yield "there are bytes of no member before the directory"
+        if not self.archive.comment and not ends:
+            yield "there are bytes behind the archive"
 
     def open(self, name: str) -> IO[bytes]:
         return self.archive.open(name)
@@ -109,8 +126,8 @@ class _Folder(_Members):
 
     def open(self, name: str) -> IO[bytes]:
         path = self.path / name
-        if path.is_symlink():
-            raise OSError("a link")
+        if path.is_symlink() or not path.is_file():
+            raise OSError("no plain file")
         return path.open("rb")
 
 
@@ -125,7 +142,8 @@ def problems(path: Path) -> list[str]:
     differences += members.problems()
     manifest = _json(members, MANIFEST)
     listed = manifest.get("members") if isinstance(manifest, dict) else None
-    if not isinstance(listed, dict) or manifest.get("format") != LAYOUT:
+    layout = manifest.get("format") if isinstance(manifest, dict) else None
+    if not isinstance(listed, dict) or type(layout) is not int or layout != LAYOUT:
         raise Unreadable(f"{path}: {MANIFEST} is of another format than {LAYOUT}")
     differences += [f"{name!r} is missing" for name in sorted(set(listed) - set(names))]
     differences += [f"{name!r} was added" for name in sorted(set(names) - set(listed) - {MANIFEST})]
@@ -138,7 +156,7 @@ def problems(path: Path) -> list[str]:
             whole.add(name)
     try:
         return differences + _contradictions(members, manifest, listed, whole)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         return [*differences, f"the records are not of the form that they should have ({error!r})"]
 
 
@@ -162,7 +180,7 @@ def _difference(members: _Members, name: str, expected: Any) -> str:
                 if size > most:  # not a byte more is read than the manifest tells
                     return f"{name!r} is longer than the {most} bytes of the manifest"
                 digest.update(chunk)
-    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, ValueError) as error:
+    except _BROKEN as error:
         return f"{name!r} cannot be read ({error})"
     except (KeyError, TypeError):
         return f"{name!r} has no hash in the manifest"
@@ -178,7 +196,7 @@ def _json(members: _Members, name: str) -> Any:
         if len(text) > _LARGEST_TEXT:
             raise Unreadable(f"{name} is larger than {_LARGEST_TEXT} bytes")
         return json.loads(text)
-    except (OSError, zipfile.BadZipFile, ValueError, RecursionError) as error:
+    except _BROKEN as error:
         raise Unreadable(f"{name} cannot be read ({error})") from None
 
 

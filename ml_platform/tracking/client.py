@@ -115,7 +115,7 @@ class TrackingServer:
     def _read(self, status: int, body: bytes) -> dict[str, Any]:
         try:
             answer = json.loads(body or b"{}")
-        except ValueError:
+        except (ValueError, RecursionError):  # no JSON, or nested too deeply
             answer = None
         if status < 300 and isinstance(answer, dict):
             return answer

@@ -83,3 +83,9 @@ def test_a_value_is_taken_out_of_texts_in_every_spelling_and_out_of_no_other_wor
     assert [is_telling(value) for value in ("x", "2024-03", "-1.5e+10", "12345", "Anna")] == [
         *(False, True, True, False, True)
     ]
+
+
+def test_a_long_repetitive_value_is_found_in_texts_as_a_whole_only() -> None:
+    markers = Markers(["x" * 20_000])
+    texts = ["x" * 100, f"a {'x' * 20_000} b", None, "none"]
+    assert markers.among(texts) == [1]

@@ -211,6 +211,36 @@ def test_a_member_that_unpacks_to_more_than_the_manifest_tells_is_not_read_to_it
     assert any("'README.md' is longer than" in one for one in verify.problems(path))
 
 
+def test_damage_within_a_member_is_named_and_raises_nothing(written: Path, tmp_path: Path) -> None:
+    deflated, damaged = tmp_path / "deflated.zip", tmp_path / "damaged.zip"
+    with zipfile.ZipFile(written) as before, zipfile.ZipFile(deflated, "w", zipfile.ZIP_DEFLATED) as after:
+        for info in before.infolist():
+            after.writestr(info.filename, before.read(info))
+    content = bytearray(deflated.read_bytes())
+    with zipfile.ZipFile(deflated) as archive:
+        at = archive.getinfo("card/card.json").header_offset + 100
+    content[at : at + 40] = b"\xff" * 40
+    damaged.write_bytes(content)
+    assert any("card/card.json" in problem for problem in verify.problems(damaged))
+
+
+def test_bytes_behind_an_archive_are_named(written: Path, tmp_path: Path) -> None:
+    longer = tmp_path / "longer.zip"
+    longer.write_bytes(written.read_bytes() + b"xx")
+    assert "there are bytes behind the archive" in verify.problems(longer)
+
+
+def test_a_pipe_is_no_member_and_no_archive(written: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "unpacked"
+    with zipfile.ZipFile(written) as archive:
+        archive.extractall(folder)
+    (folder / "README.md").unlink()
+    os.mkfifo(folder / "README.md")
+    assert any("README.md" in problem for problem in verify.problems(folder))
+    with pytest.raises(verify.Unreadable, match="no plain file"):
+        verify.problems(folder / "README.md")
+
+
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x05\x06" + bytes(18)])
 def test_what_is_no_archive_is_refused_with_an_exit_code_of_its_own(
     written: Path, tmp_path: Path, content: bytes
