@@ -4,18 +4,20 @@ A search replaces the word by its trainer with the chosen parameters (`ml_platfo
 bundled and reproduced.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.errors import TrainingError
-from ml_platform.models.automl_families import families
 from ml_platform.models.protocol import Model, TrainerVersion
 from ml_platform.models.registry import trainer_of
 from ml_platform.models.training_data import TrainingData
-from ml_platform.spec.automl import AutoML
 from ml_platform.spec.tasks import Task
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
+    from ml_platform.models.automl_families import Family
+    from ml_platform.spec.automl import AutoML
     from ml_platform.spec.searched_trainers import AnySearched
 
 AUTOML_CODE_VERSION = 1  # of what AutoML tries and in which order, its spaces and starts; part of the same keys
@@ -29,14 +31,14 @@ class SearchedTrainer:
 
     def libraries(self, declared: "AnySearched") -> tuple[str, ...]:
         """Those of the trainer. The library that suggests trials is none: it changes no byte of a model."""
-        if isinstance(declared, AutoML):
-            among = [family.trainer for family in families(declared, "binary")]  # the same libraries for each task
+        if _is_automl(declared):
+            among = [family.trainer for family in _families(declared, "binary")]  # the same libraries for each task
             return tuple(sorted({name for one in among for name in trainer_of(one).libraries(one)}))
         return trainer_of(declared.trainer).libraries(declared.trainer)
 
     def code_version(self, declared: "AnySearched", task: Task) -> TrainerVersion:
-        if isinstance(declared, AutoML):
-            among = families(declared, task)
+        if _is_automl(declared):
+            among = _families(declared, task)
             return [
                 AUTOML_CODE_VERSION,
                 [[one.name, trainer_of(one.trainer).code_version(one.trainer, task)] for one in among],
@@ -56,6 +58,18 @@ class SearchedTrainer:
     def fit(self, data: TrainingData, config: Mapping[str, Any], *, threads: int = 0) -> Model:
         """Raises TrainingError: the chosen trainer is fitted instead."""
         raise TrainingError("A searched trainer fits nothing by itself.", remedy="Fit the trainer that it chose.")
+
+
+def _is_automl(declared: "AnySearched") -> "TypeIs[AutoML]":
+    from ml_platform.spec.automl import AutoML  # a package that only answers has no declarations
+
+    return isinstance(declared, AutoML)
+
+
+def _families(declared: "AutoML", task: Task) -> "Sequence[Family]":
+    from ml_platform.models.automl_families import families  # as above
+
+    return families(declared, task)
 
 
 TRAINER = SearchedTrainer()

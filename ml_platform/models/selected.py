@@ -16,7 +16,6 @@ from ml_platform.models.quantiles import of_quantiles
 from ml_platform.models.registry import plain_models, trainer_named, trainer_of
 from ml_platform.models.selection import Choice, selected
 from ml_platform.models.training_data import TrainingData
-from ml_platform.spec.canonical import canonical
 from ml_platform.spec.tasks import Task
 
 if TYPE_CHECKING:
@@ -128,6 +127,8 @@ class SelectedTrainer:
 
     def config(self, declared: "Selected", task: Task) -> dict[str, Any]:
         """`select` in canonical form; `inner`: as of `Calibrated`."""
+        from ml_platform.spec.canonical import canonical  # a package that only answers has no declarations
+
         config = trainer_of(declared.trainer).config(declared.trainer, task)
         return {
             "trainer": "Selected",

@@ -1,6 +1,5 @@
 """`Hashed`: free text as counts of its n-grams (S61)."""
 
-import unicodedata
 from typing import Literal
 
 import polars as pl
@@ -55,14 +54,3 @@ class Hashed(TransformWord):
     def outputs(self, types: Types, task: Task) -> dict[str, pl.DataType]:
         """None that a later transform may name."""
         return {}
-
-
-def normalised(text: str) -> str:
-    """NFKC, case folded, and NFKC again, as folding may undo it.
-
-    Unicode promises both to be stable for characters that it has, so every version of Python gives the same.
-
-    >>> normalised("Straße ﬁne")
-    'strasse fine'
-    """
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())

@@ -15,7 +15,8 @@ from ml_platform.errors import DeclarationError, ScoringError
 from ml_platform.models.registry import model_of_format, trainer_of
 from ml_platform.models.transforms.hashed import Hashed as FittedHashed
 from ml_platform.spec.composed_trainers import Calibrated
-from ml_platform.spec.hashed_text import Hashed, normalised
+from ml_platform.spec.hashed_text import Hashed
+from ml_platform.spec.normalised_text import normalised
 from ml_platform.spec.scikit_learn import ScikitLearn
 from ml_platform.spec.training import LightGBM, Linear, XGBoost
 from ml_platform.spec.transformed import Transformed

@@ -15,7 +15,7 @@ from ml_platform.orchestration.alerting import alert_sensor
 from ml_platform.orchestration.build import build_definitions
 from ml_platform.orchestration.resources import WorkspaceResource
 from ml_platform.orchestration.runner import Runner
-from ml_platform.state import schema
+from ml_platform.state import alert_tables
 from ml_platform.state.alerts import raised
 from ml_platform_tests.cli.terminal import invoke
 from ml_platform_tests.monitoring.web_hook import WebHook, web_hook
@@ -95,7 +95,7 @@ def test_the_end_of_the_next_run_tries_again_too(trained_churn: Platform, server
 
 def _time_passes(platform: Platform) -> None:
     """What failed once may be tried again."""
-    table = schema.alert_deliveries
+    table = alert_tables.alert_deliveries
     with platform.ws.state.writing() as connection:
         for row in connection.execute(select(table.c.id, table.c.until).where(table.c.until.is_not(None))).all():
             connection.execute(update(table).where(table.c.id == row.id).values(until=row.until - BACK_OFF[0]))

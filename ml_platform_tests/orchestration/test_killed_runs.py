@@ -19,7 +19,7 @@ from ml_platform.orchestration.jobs import PIPELINE_TAG
 from ml_platform.orchestration.killed_runs import KILLED_TAG, end_if_gone, start_timeout
 from ml_platform.orchestration.runner import Runner
 from ml_platform.orchestration.ticking import answered
-from ml_platform.state import alerts, ledger, schema
+from ml_platform.state import alert_tables, alerts, ledger, schema
 from ml_platform_tests.cli.terminal import invoke, invoke_json
 from ml_platform_tests.orchestration import home_openers
 from ml_platform_tests.orchestration.sensor_driver import SensorDriver, sensor_driver_in
@@ -46,8 +46,8 @@ def trips(driver: SensorDriver, instance: dg.DagsterInstance) -> Iterator[Sensor
     driver.cursors.clear()
     shutil.rmtree(driver.settings.lake / "locks" / "alive", ignore_errors=True)
     with driver.ws.state.writing() as connection:
-        connection.execute(delete(schema.alert_deliveries))
-        connection.execute(delete(schema.alerts))
+        connection.execute(delete(alert_tables.alert_deliveries))
+        connection.execute(delete(alert_tables.alerts))
 
 
 @pytest.fixture

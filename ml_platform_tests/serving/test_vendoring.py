@@ -19,6 +19,9 @@ ROOTS = [
 LEFT_OUT = {  # what answering never calls, with the module that it would load
     ("features/definition.py", "key", "ml_platform.spec.canonical"),
     ("features/kinds/window.py", "compute", "ml_platform.features.window_rows"),
+    ("models/searched.py", "_families", "ml_platform.models.automl_families"),
+    ("models/searched.py", "_is_automl", "ml_platform.spec.automl"),
+    ("models/selected.py", "config", "ml_platform.spec.canonical"),
     ("models/transformed.py", "config", "ml_platform.spec.canonical"),
     ("validation/version_order.py", "with_paths", "ml_platform.state.files"),
 }

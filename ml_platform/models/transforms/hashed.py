@@ -11,7 +11,7 @@ import polars as pl
 
 from ml_platform.errors import ScoringError
 from ml_platform.models.transforms.protocol import Origins, Target
-from ml_platform.spec.hashed_text import normalised
+from ml_platform.spec.normalised_text import normalised
 
 _WORD = re.compile(r"\w+")
 _MOST = 255  # of one n-gram that are told apart
