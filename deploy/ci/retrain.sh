@@ -33,7 +33,7 @@ rows = json.load(sys.stdin)
 print(rows[0]["version"] if rows else "")
 ') || version=
 if [ -n "$version" ]; then
-    ml-platform models "$version" --card > "$artifacts/model-card.md" || exit 1
+    ml-platform models "$version" --card > "$artifacts/model-card.md" || [ $ran -ne 0 ] || exit 1
 fi
 [ $ran -eq 0 ] || exit $ran
 

@@ -60,7 +60,9 @@ class Sender:
         body = exported_run(self._state, run, facts)
         if not export.remote_run:
             export = self._recorded(replace(export, remote_run=self._begun(body)))
-        artifacts = {"run.json": json.dumps(run.to_json(), default=str, ensure_ascii=False, indent=1).encode()}
+        artifacts = {
+            "run.json": without_secrets(json.dumps(run.to_json(), default=str, ensure_ascii=False, indent=1)).encode()
+        }
         model: Mapping[str, bytes] = {}
         try:
             model = self._model(body, export)

@@ -84,6 +84,7 @@ def search_key(pipeline: ModelPipeline, declared: AnySearched, training_set: str
         list(pipeline.model_columns),
         keyed_for_search(pipeline),
         *([pipeline.transforms] if pipeline.transforms else []),
+        *([pipeline.select] if pipeline.select else []),
         libraries(*trainer.libraries(declared), "polars"),
     )
 

@@ -192,7 +192,7 @@ def test_a_catalog_that_names_no_file_is_damaged(settings: Settings, opening: Op
     with closing(sqlite3.connect(settings.lake / "state.sqlite")) as state, state:
         state.execute(
             "INSERT INTO files VALUES (1, 't', 'a', 'a.csv', 1, '', 1, 1, 50, '{}', '2024-01-01 00:00:00.000000', 0, "
-            "'ingested', NULL, NULL, NULL, '', '', '2024-01-01 00:00:00.000000')"
+            "'ingested', NULL, NULL, NULL, '', '', '2024-01-01 00:00:00.000000', NULL)"
         )
     with closing(sqlite3.connect(settings.lake / "catalog.sqlite")) as catalog, catalog:
         catalog.execute("DELETE FROM ducklake_data_file")
