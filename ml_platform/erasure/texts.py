@@ -18,14 +18,17 @@ _SHORTEST_VALUE = 4
 _SHORTEST_NUMBER = 7
 _BEGINNING = 64  # characters of a value that texts are searched for first: the search takes the square of repetitions
 _NUMBER = re.compile(r"[-+\d.,eE:]+")
+_DATE = re.compile(r"\d{4}-\d\d(-\d\d)?([T ][\d:.,+Z -]*)?")  # others have it, too: partitions are named so
 
 
 def is_telling(value: str, *, key: bool = False) -> bool:
     """Whether a text that holds the value can be told from one that holds it by chance.
 
-    >>> is_telling("c07", key=True), is_telling("12.5"), is_telling("ann@example.org")
-    (True, False, True)
+    >>> is_telling("c07", key=True), is_telling("12.5"), is_telling("ann@example.org"), is_telling("2024-05-01")
+    (True, False, True, False)
     """
+    if _DATE.fullmatch(value) and not key:
+        return False
     if _NUMBER.fullmatch(value):
         return len(value) >= (_SHORTEST_KEY_NUMBER if key else _SHORTEST_NUMBER)
     return len(value.strip()) >= (_SHORTEST_KEY if key else _SHORTEST_VALUE)
