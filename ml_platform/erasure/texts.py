@@ -18,17 +18,15 @@ _SHORTEST_VALUE = 4
 _SHORTEST_NUMBER = 7
 _BEGINNING = 64  # characters of a value that texts are searched for first: the search takes the square of repetitions
 _NUMBER = re.compile(r"[-+\d.,eE:]+")
-_DATE = re.compile(r"\d{4}-\d\d(-\d\d)?([T ][\d:.,+Z -]*)?")  # others have it, too: partitions are named so
+_DATE = re.compile(r"\d{4}-\d\d(-\d\d)?([T ][\d:.,+Z -]*)?")
 
 
 def is_telling(value: str, *, key: bool = False) -> bool:
     """Whether a text that holds the value can be told from one that holds it by chance.
 
-    >>> is_telling("c07", key=True), is_telling("12.5"), is_telling("ann@example.org"), is_telling("2024-05-01")
-    (True, False, True, False)
+    >>> is_telling("c07", key=True), is_telling("12.5"), is_telling("ann@example.org")
+    (True, False, True)
     """
-    if _DATE.fullmatch(value) and not key:
-        return False
     if _NUMBER.fullmatch(value):
         return len(value) >= (_SHORTEST_KEY_NUMBER if key else _SHORTEST_NUMBER)
     return len(value.strip()) >= (_SHORTEST_KEY if key else _SHORTEST_VALUE)
@@ -38,11 +36,20 @@ class Markers:
     """Values by which the texts about an entity are known, in every spelling that a text of the platform has."""
 
     def __init__(self, values: Collection[str]) -> None:
+        self._values = values
         self._spellings = sorted({one for value in values for one in _spellings(value)}, key=len, reverse=True)
         self._beginnings = sorted({spelling[:_BEGINNING] for spelling in self._spellings})
 
     def __bool__(self) -> bool:
         return bool(self._spellings)
+
+    def but_dates(self) -> "Markers":
+        """Those that are no date or month alone, for texts in which partitions are named, too.
+
+        >>> Markers(["ann@example.org", "2024-05-01"]).but_dates().are_in("2024-05-01")
+        False
+        """
+        return Markers([value for value in self._values if not _DATE.fullmatch(value)])
 
     def among(self, texts: Sequence[str | None]) -> list[int]:
         """The positions of the texts that hold one of the values."""

@@ -176,9 +176,7 @@ class OnlinePredictor:
         score, scores = self._model.answer_row(row)
         model_seconds = time.perf_counter() - began
         if not all(map(math.isfinite, scores or (score,))):
-            raise ScoringError(
-                f"The model gave {scores or score}, which is no score.", remedy="Look at the values of the row."
-            )
+            raise ScoringError(f"The model gave {scores or score}, no score.", remedy="Look at the values of the row.")
         statuses = {name: features.pop(name) for name in self.definition.status_columns}
         (class_name,) = decided(self._model, [scores or score])
         return Prediction(

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ml_platform.erasure import dagster_home
 from ml_platform.erasure.landed_files import _packed
 from ml_platform.erasure.records_of_text import as_format, csv_records, without_rows
 from ml_platform.erasure.texts import Markers, is_telling
@@ -81,7 +82,7 @@ def test_a_value_is_taken_out_of_texts_in_every_spelling_and_out_of_no_other_wor
     assert markers.among(["nothing", None, "of c07"]) == [2]
     assert not Markers([]) and Markers([]).without("c07") == "c07"
     assert [is_telling(value) for value in ("x", "2024-03", "-1.5e+10", "12345", "Anna")] == [
-        *(False, False, True, False, True)
+        *(False, True, True, False, True)
     ]
 
 
@@ -89,3 +90,13 @@ def test_a_long_repetitive_value_is_found_in_texts_as_a_whole_only() -> None:
     markers = Markers(["x" * 20_000])
     texts = ["x" * 100, f"a {'x' * 20_000} b", None, "none"]
     assert markers.among(texts) == [1]
+
+
+def test_the_history_of_dagster_keeps_its_partitions_where_a_date_is_a_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    log = tmp_path / "compute.out"
+    log.write_text("2024-05-01 of ann@example.org")
+    assert dagster_home.redact(Markers(["2024-05-01", "ann@example.org"])) == 1
+    assert log.read_text() == "2024-05-01 of (forgotten)"
