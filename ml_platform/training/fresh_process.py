@@ -7,6 +7,7 @@ Neither polars nor LightGBM is used before the fork, because their threads do no
 
 import json
 import os
+import signal
 import tempfile
 import traceback
 from collections.abc import Callable
@@ -45,6 +46,8 @@ def _answer_and_exit(question: dict[str, Any], work: Callable[..., dict[str, Any
     """In the fork: never returns, so that nothing of the forking process goes on here."""
     code = 1
     try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a handler of the forking process would raise in the work
         os.dup2(errors, 2)
         os.environ.clear()
         os.environ.update(question["environment"])

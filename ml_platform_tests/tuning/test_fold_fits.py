@@ -90,8 +90,12 @@ def test_a_process_that_crashes_is_a_reason(
 
     monkeypatch.setattr(fold_fits, "_trial_process", Forking)
     data = data_of(stores, folder)
-    with pytest.raises(TrialFailed) as failed:
-        data.fit(LightGBM(), FOLD, None)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Dagster sets it while it executes
+    try:
+        with pytest.raises(TrialFailed) as failed:
+            data.fit(LightGBM(), FOLD, None)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     assert reason in str(failed.value)
 
 
