@@ -170,22 +170,9 @@ def _parts(
     ws: Workspace, pipeline: ModelPipeline, partition: str, moment: datetime
 ) -> list[tuple[tuple[int, str], Part, int]]:
     """Per (version, role): the labelled predictions, and how many have no label yet."""
-    examples, slicers = pipeline.examples, _slicers(pipeline)
-    features, scored = (rows_of(ws.lake, pipeline.name, table, partition) for table in ("features", "predictions"))
-    if not ws.lake.value(f"SELECT count(*) FROM {scored}"):
+    slicers, joined = _slicers(pipeline), answered(ws, pipeline, partition, moment)
+    if joined is None:
         return []
-    label_rows = with_paths(ws.state, pipeline.label_table)
-    with labelled(ws.lake, ws.blobs, pipeline, label_rows, features, moment, few=True) as relation:
-        columns = dict.fromkeys([*examples.keys, *slicers, "_label"])
-        answers = ws.lake.frame(f"SELECT {', '.join(map(quoted, columns))} FROM {relation}")
-    # The example's columns may be called as those of predictions are: these go by names of the platform's own.
-    answers = answers.select(*slicers, "_label", _key=key_text(examples.keys))
-    predictions = ws.lake.frame(
-        "SELECT key AS _key, score AS _score, scores AS _scores, version AS _version, role AS _role "
-        f"FROM {scored} QUALIFY row_number() OVER (PARTITION BY key, version, role "
-        'ORDER BY "at" DESC NULLS LAST) = 1'
-    )
-    joined = predictions.join(answers, on="_key", how="left").sort("_key")
     parts = []
     for (version, role), rows in joined.group_by("_version", "_role", maintain_order=True):
         labelled_rows = rows.filter(pl.col("_label").is_not_null())
@@ -194,6 +181,29 @@ def _parts(
         part = Part(frame=labelled_rows.select(slicers), labels=labelled_rows["_label"], classes=classes, scores=scores)
         parts.append(((int(str(version)), str(role)), part, rows.height - labelled_rows.height))
     return parts
+
+
+def answered(ws: Workspace, pipeline: ModelPipeline, partition: str, moment: datetime) -> pl.DataFrame | None:
+    """Each prediction with its label by `moment`, null while there is none; None without predictions.
+
+    Columns: `_key`, `_at`, `_score`, `_scores`, `_version`, `_role`, `_label`, and those that form segments for gates.
+    """
+    examples, slicers = pipeline.examples, _slicers(pipeline)
+    features, scored = (rows_of(ws.lake, pipeline.name, table, partition) for table in ("features", "predictions"))
+    if not ws.lake.value(f"SELECT count(*) FROM {scored}"):
+        return None
+    label_rows = with_paths(ws.state, pipeline.label_table)
+    with labelled(ws.lake, ws.blobs, pipeline, label_rows, features, moment, few=True) as relation:
+        columns = dict.fromkeys([*examples.keys, *slicers, "_label"])
+        answers = ws.lake.frame(f"SELECT {', '.join(map(quoted, columns))} FROM {relation}")
+    # The example's columns may be called as those of predictions are: these go by names of the platform's own.
+    answers = answers.select(*slicers, "_label", _key=key_text(examples.keys))
+    predictions = ws.lake.frame(
+        'SELECT key AS _key, "at" AS _at, score AS _score, scores AS _scores, version AS _version, role AS _role '
+        f"FROM {scored} QUALIFY row_number() OVER (PARTITION BY key, version, role "
+        'ORDER BY "at" DESC NULLS LAST) = 1'
+    )
+    return predictions.join(answers, on="_key", how="left").sort("_key")
 
 
 def _classes(ws: Workspace, pipeline: ModelPipeline, version: int) -> tuple[str, ...]:
