@@ -2,11 +2,11 @@
 
     python -m bench.estimated_auc [--pipeline flight_delay]
 
-Reads the lake of ML_PLATFORM_DATA, in which the pipeline ran, and changes nothing. Baselines: average confidence (scores
-taken as calibrated) and the AUC realised in the window before, so
-that the first window does not count. An injected shift draws half of
-the labelled rows of a week again, with weights by their score: covariates change, and how often a score is right does
-not. Weeks that a change of champion cuts count as two windows, and are left out of the second line.
+Reads the lake of ML_PLATFORM_DATA, in which the pipeline ran, and changes nothing. Baselines: average confidence
+(scores taken as calibrated), and the AUC realised in the window before, whatever its labels' delay; so the first
+window does not count. An injected shift draws half of the labelled rows of a week again, with weights by their score:
+covariates change, and how often a score is right does not. A week that a change of champion cuts is two windows; the
+lines "whole weeks" leave these out.
 """
 
 import argparse
@@ -45,7 +45,8 @@ def main() -> None:
                 print(
                     f"{row['start']:%Y-%m-%d} @{row['version']} {row['rows']:5d} rows, {row['days']} days: "
                     f"estimated {row['estimated']:.4f} ({row['low']:.4f} to {row['high']:.4f}), "
-                    f"realised {row['realised']:.4f}, average confidence {row['confidence']:.4f}, last {row['last']:.4f}"
+                    f"realised {row['realised']:.4f}, average confidence {row['confidence']:.4f}, "
+                    f"last {row['last']:.4f}"
                 )
         for name, some in (("all windows", rows), ("whole weeks", [row for row in rows if row["days"] == 7])):
             print(f"{shift}, {name}: {_summary(some)}")

@@ -85,6 +85,6 @@ def test_few_partitions_get_no_recommendation() -> None:
 
 
 def test_policies_that_cannot_be_replayed_are_refused() -> None:
-    for names, problem in (["estimated"], "no estimator"), (["weekly"], "no policy"), (["never", "never"], "twice"):
+    for names, problem in (["estimated"], "on estimates"), (["weekly"], "no policy"), (["never", "never"], "twice"):
         with pytest.raises(UnfitArgument, match=problem):
             check_names(names)

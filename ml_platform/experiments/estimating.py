@@ -1,4 +1,4 @@
-"""Estimated performance of a pipeline's windows from its lake, beside what was realised since (S48). It writes nothing."""
+"""Estimated performance of the windows of a lake, beside what was realised since (S48). It writes nothing."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

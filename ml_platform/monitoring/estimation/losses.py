@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ml_platform.errors import EvaluationError
+from ml_platform.evaluation.intervals import quantile_of_t
 from ml_platform.evaluation.metrics import metrics_of
 from ml_platform.monitoring.estimation.answer import Answer, Estimate, NotEstimable, Reason, Refusal
 from ml_platform.monitoring.estimation.binary import MAX_BEYOND, MIN_EFFECTIVE, MIN_ROWS
@@ -96,10 +97,13 @@ def _answer(reference: LossReference, name: str, source: str, window: Counts, bl
     by_block = reference.residuals[source] @ (shares / np.maximum(reference.rows, 1))
     count = len(by_block)
     excess = max(0.0, float(by_block @ by_block) * count / max(1, count - 1) - by_row)
-    if count == int(reference.rows.sum()):
+    alone = count in (1, int(reference.rows.sum()))
+    if alone:
         excess = 0.0
     noise = float(shares @ reference.variances[source]) / rows
-    spread = 1.96 * math.sqrt(by_row + excess * (1 + count / max(1, blocks or count)) + noise)
+    spread = quantile_of_t(math.inf if alone else max(3, count - 1)) * math.sqrt(
+        by_row + excess * (1 + count / max(1, blocks or count)) + noise
+    )
     low, high = max(0.0, value - spread), value + spread
     if name == "accuracy":
         high = min(1.0, high)

@@ -9,7 +9,7 @@ from ml_platform.retraining.policy import Evidence, Performance, decide
 from ml_platform.spec.training import Retrain
 
 ALL = ("declared", "never", "monthly", "quarterly", "drift", "realised", "cusum", "oracle")
-_NOT_BUILT = {"estimated": "no estimator of the metric before its labels exists in this version"}
+_NOT_BUILT = {"estimated": "no policy retrains on estimates so far"}
 _THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.2)  # of the CUSUM, in units of the metric
 _SLACK = 0.005  # loss within which the CUSUM does not grow
 Rule = Callable[[Matrix, int, int], bool]  # (matrix, trained after, now) → whether to train now
