@@ -63,8 +63,8 @@ def measured(windows: list[Window], shift: str) -> list[dict[str, Any]]:
             chance = weigh(_standardised(scores[mature]))
             drawn = generator.choice(np.flatnonzero(mature), mature.sum() // 2, p=chance / chance.sum())
             scores, times, labels = scores[drawn], times.gather(drawn), labels.gather(drawn)
-        known = labels.is_not_null()
-        realised = metric("roc_auc", labels.filter(known).to_numpy(), scores[known.to_numpy()])
+        mature = labels.is_not_null()
+        realised = metric("roc_auc", labels.filter(mature).to_numpy(), scores[mature.to_numpy()])
         answer = window.reference.estimated(scores, times)["roc_auc"]
         if isinstance(answer, Estimate) and last is not None:
             rows.append(

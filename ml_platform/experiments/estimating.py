@@ -177,7 +177,7 @@ def _reference(ws: Workspace, pipeline: ModelPipeline, number: int) -> Reference
     holdout = part(ws.blobs.get(version.training_set), "holdout", list(columns))
     scores, labels = predictor.scores(holdout.select(predictor.columns)), holdout["_label"].to_numpy()
     unit = None if at is None else _unit(holdout[at])
-    blocks = None if unit is None else holdout[at].dt.truncate(unit).rank("dense").to_numpy()
+    blocks = None if at is None or unit is None else holdout[at].dt.truncate(unit).rank("dense").to_numpy()
     fitted: BinaryReference | LossReference
     if pipeline.task == "binary":
         fitted = BinaryReference.of(scores, labels, blocks)

@@ -112,7 +112,7 @@ def _zero_or_one(labels: Any) -> Floats:
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
-    return np.divide(above, below, out=np.full(len(above), math.nan), where=below > 0)
+    return np.asarray(np.divide(above, below, out=np.full(len(above), math.nan), where=below > 0))
 
 
 def _decided(means: Floats) -> Floats:

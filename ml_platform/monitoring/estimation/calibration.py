@@ -65,10 +65,10 @@ def calibrated(reference: Sketch, scores: Floats, labels: Floats, blocks: Any) -
         return Refusal(Reason.ONE_CLASS, f"the reference has {rare} rows of its rarer class, of {MIN_OF_A_CLASS}")
     _, block = np.unique(np.asarray(blocks), return_inverse=True)
     some = reference.count > 0
-    place = (np.cumsum(some) - 1)[bins_of(scores, reference.edges)]
+    nonempty = (np.cumsum(some) - 1)[bins_of(scores, reference.edges)]
     x, n = _design(reference.means), reference.count[some].astype(float)
     count, width = int(block.max()) + 1, len(n)
-    cells = block * width + place
+    cells = block * width + nonempty
     rows = np.bincount(cells, minlength=count * width).reshape(count, width)
     hits = np.bincount(cells, labels, minlength=count * width).reshape(count, width)
     theta, curvature = _fitted(x, n, hits.sum(axis=0))

@@ -45,18 +45,18 @@ class LossReference:
 
         `blocks` as in `BinaryReference`. Raises EvaluationError for no rows or lengths that differ.
         """
-        place, labels = _predicted(scores), np.asarray(labels)
-        if len(place) == 0 or len(place) != len(labels):
+        predictions, labels = _predicted(scores), np.asarray(labels)
+        if len(predictions) == 0 or len(predictions) != len(labels):
             raise EvaluationError(
-                f"A reference of {len(place)} scores and {len(labels)} labels.", remedy="Give one label a score."
+                f"A reference of {len(predictions)} scores and {len(labels)} labels.", remedy="Give one label a score."
             )
-        blocks = np.arange(len(place)) if blocks is None else np.asarray(blocks)
-        ordered = np.sort(place)
-        count = max(1, min(LOSS_BINS, len(place) // ROWS_PER_BIN))
-        ranks = np.ceil(np.arange(1, count + 1) * len(place) / count).astype(int) - 1
+        blocks = np.arange(len(predictions)) if blocks is None else np.asarray(blocks)
+        ordered = np.sort(predictions)
+        count = max(1, min(LOSS_BINS, len(predictions) // ROWS_PER_BIN))
+        ranks = np.ceil(np.arange(1, count + 1) * len(predictions) / count).astype(int) - 1
         edges = np.unique([np.nextafter(ordered[0], -np.inf), *ordered[ranks]])
         width = len(edges) + 1
-        bins, (_, block) = bins_of(place, edges), np.unique(blocks, return_inverse=True)
+        bins, (_, block) = bins_of(predictions, edges), np.unique(blocks, return_inverse=True)
         rows = np.bincount(bins, minlength=width)
         means, variances, residuals = {}, {}, {}
         for name, loss in _losses(task, labels, scores, classes).items():
@@ -65,7 +65,7 @@ class LossReference:
             means[name] = mean
             variances[name] = np.bincount(bins, rest**2, minlength=width) / np.maximum(rows - 1, 1)
             cells = np.bincount(block * width + bins, rest, minlength=(int(block.max()) + 1) * width)
-            residuals[name] = cells.reshape(-1, width)
+            residuals[name] = cells.reshape(-1, width).astype(np.float64)
         return cls(task, edges, rows, means, variances, residuals)
 
     def window(self, scores: Any) -> Counts:
@@ -132,12 +132,12 @@ def _losses(task: Task, labels: Any, scores: Any, classes: Any) -> dict[str, Flo
 
 
 def _predicted(scores: Any) -> Floats:
-    scores = np.asarray(scores, dtype=float)
-    if not np.isfinite(scores).all():
+    predictions: Floats = np.asarray(scores, dtype=float)
+    if not np.isfinite(predictions).all():
         raise EvaluationError("A score is NaN or infinite.", remedy="Check the features of those rows.")
-    if scores.ndim == 2 and scores.shape[1] == 0:
-        return np.zeros(len(scores))
-    return scores.max(axis=1) if scores.ndim == 2 else scores
+    if predictions.ndim == 1:
+        return predictions
+    return np.asarray(predictions.max(axis=1, initial=0.0))
 
 
 def _refusal(reference: LossReference, window: Counts) -> Refusal | None:

@@ -54,7 +54,8 @@ class Sketch:
         bins = bins_of(scores, edges)
         inside = np.clip(scores, _LEAST, 1 - _LEAST)
         columns = (scores, scores**2, np.log(inside), np.log1p(-inside))
-        sums = np.stack([np.bincount(bins, column, minlength=len(edges) + 1) for column in columns], axis=1)
+        by_column = [np.bincount(bins, column, minlength=len(edges) + 1).astype(np.float64) for column in columns]
+        sums = np.stack(by_column, axis=1)
         return cls(edges, np.bincount(bins, minlength=len(edges) + 1), sums)
 
     def __add__(self, other: "Sketch") -> "Sketch":
